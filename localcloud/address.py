@@ -1,0 +1,40 @@
+"""Where a running local cloud is found: one small private file in its folder."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+FILE = "supervisor.json"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """The supervisor's process, its loopback port, and the secret that its API wants."""
+
+    pid: int
+    port: int
+    secret: str
+
+
+def write(home: Path, address: Address) -> None:
+    """Publish the address (0600, in one step: a reader sees all of it or nothing)."""
+    temporary = home / f"{FILE}.{os.getpid()}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(msgspec.json.encode(address))
+    temporary.replace(home / FILE)
+
+
+def read(home: Path) -> Address | None:
+    """The address of a local cloud whose process lives; None when there is none."""
+    try:
+        address = msgspec.json.decode((home / FILE).read_bytes(), type=Address)
+        os.kill(address.pid, 0)
+    except (FileNotFoundError, ProcessLookupError, msgspec.DecodeError):
+        return None
+    return address
+
+
+def remove(home: Path) -> None:
+    """Withdraw the address."""
+    (home / FILE).unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""The running control plane: every cloud resource, recorded in one SQLite file and made real in the emulators.
+
+Knows no engine: what it is told by one, another can read, change and delete by id. After a restart it tells the
+emulators again everything it has recorded; each emulator's own data (objects, messages, rows) is its own.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+
+from localcloud.control import rules
+from localcloud.control.kinds import Locality, Subject, Values
+from localcloud.control.offline import client_config
+from localcloud.control.table import kind_of
+from localcloud.engine.provider import Checked, Difference, Made, Refused
+
+
+class Resource(msgspec.Struct, kw_only=True):
+    """One recorded resource."""
+
+    type: str
+    id: str
+    name: str
+    inputs: Values
+    outputs: Values
+
+    def subject(self) -> Subject:
+        """As a `Kind` sees it."""
+        return Subject(id=self.id, name=self.name, inputs=self.inputs, outputs=self.outputs)
+
+
+class ControlPlane:
+    """Answers the engines' calls; async because emulators do real work."""
+
+    def __init__(self, file: Path, here: Locality, *, deployer_id: str) -> None:
+        """`deployer_id`: the object id of who deploys here."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=True)
+        self._here, self._deployer_id = here, deployer_id
+        self._db = sqlite3.connect(file, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS resource "
+            "(number INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT, id TEXT, record BLOB, UNIQUE (type, id))"
+        )
+
+    def close(self) -> None:
+        """Close the record; it is on disk already."""
+        self._db.close()
+
+    def resources(self) -> list[Resource]:
+        """Everything that exists, oldest first."""
+        rows = self._db.execute("SELECT record FROM resource ORDER BY number").fetchall()
+        return [msgspec.json.decode(row[0], type=Resource) for row in rows]
+
+    async def replay(self) -> None:
+        """Tell freshly started emulators what exists."""
+        for resource in self.resources():
+            await self._apply(resource)
+
+    def check(self, type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
+        """See rules.check."""
+        return rules.check(type_, name, old, inputs)
+
+    def diff(self, type_: str, id_: str, old: Values, new: Values) -> Difference:
+        """See rules.diff."""
+        del id_
+        return rules.diff(type_, old, new)
+
+    async def create(self, type_: str, name: str, inputs: Values, *, preview: bool) -> Made:
+        """Make it and record it. Creating what exists changes it to these inputs, as a PUT does on Azure."""
+        made = rules.made(self._here, type_, name, inputs, preview=preview)
+        if not preview:
+            await self._put(Resource(type=type_, id=made.id, name=name, inputs=inputs, outputs=made.outputs))
+        return made
+
+    async def update(self, type_: str, id_: str, old: Values, new: Values, *, preview: bool) -> Made:
+        """Change it in place; refuses what does not exist."""
+        del old
+        before = self._find(type_, id_)
+        if before is None:
+            raise Refused(f"{type_} {id_}: does not exist any more; run refresh, or reset the local cloud")
+        if preview:
+            return Made(id_, new)
+        made = rules.made(self._here, type_, before.name, new, preview=False)
+        await self._put(Resource(type=type_, id=id_, name=before.name, inputs=new, outputs=made.outputs))
+        return Made(id_, made.outputs)
+
+    def read(self, type_: str, id_: str) -> Made | None:
+        """What is recorded."""
+        found = self._find(type_, id_)
+        return Made(found.id, found.outputs, found.inputs) if found else None
+
+    async def delete(self, type_: str, id_: str) -> None:
+        """Remove it, first in the emulators; gone already is no error."""
+        found = self._find(type_, id_)
+        if found is None:
+            return
+        remove = kind_of(type_).remove
+        if remove:
+            await remove(self._here, found.subject())
+        self._db.execute("DELETE FROM resource WHERE type = ? AND id = ?", (type_, id_))
+
+    def invoke(self, token: str, args: Values) -> Values:
+        """A provider's function."""
+        del args
+        return client_config(self._here.tenancy, token, self._deployer_id)
+
+    def _find(self, type_: str, id_: str) -> Resource | None:
+        row = self._db.execute("SELECT record FROM resource WHERE type = ? AND id = ?", (type_, id_)).fetchone()
+        return msgspec.json.decode(row[0], type=Resource) if row else None
+
+    async def _put(self, resource: Resource) -> None:
+        # Recorded before it is applied: a crash in between leaves a record, and the next start applies it.
+        self._db.execute(
+            "INSERT INTO resource (type, id, record) VALUES (?, ?, ?) "
+            "ON CONFLICT (type, id) DO UPDATE SET record = excluded.record",
+            (resource.type, resource.id, msgspec.json.encode(resource)),
+        )
+        await self._apply(resource)
+
+    async def _apply(self, resource: Resource) -> None:
+        apply = kind_of(resource.type).apply
+        if apply:
+            await apply(self._here, resource.subject())

@@ -1,0 +1,67 @@
+"""What the control plane knows without any emulator: checks, ids, differences, outputs. Pure; a preview uses it alone.
+
+Both the running plane (plane.py) and the offline one (offline.py) answer through these functions, so a preview refuses
+exactly what an `up` would refuse.
+"""
+
+import hashlib
+
+from localcloud.control import check as constraints
+from localcloud.control.kinds import Place, Subject, Values
+from localcloud.control.table import kind_of
+from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
+from localcloud.engine.values import UNKNOWN, changed_paths, has_unknown
+
+
+def check(type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
+    """Inputs with a name filled in where the program leaves it open, and every reason against them."""
+    named = _with_name(type_, name, old, inputs)
+    result = constraints.check(type_, named, unknown=UNKNOWN)
+    return Checked(result.inputs, [Failure(failure.property_path, failure.reason) for failure in result.failures])
+
+
+def diff(type_: str, old: Values, new: Values) -> Difference:
+    """Which properties differ, and for which of them the cloud would replace the resource."""
+    changed = changed_paths(old, new)
+    replaces = [path for path in changed if constraints.diff_kind(type_, [path]) == "replace"]
+    return Difference(changed, replaces)
+
+
+def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -> Made:
+    """The resource as it will be: its id and its outputs; in a preview only what the inputs already tell."""
+    if preview and has_unknown(inputs):
+        return Made("", inputs)
+    kind, subject = kind_of(type_), Subject(name=name, inputs=inputs)
+    if preview:
+        return Made("", inputs)
+    subject.id = kind.id_of(here, subject) if kind.id_of else arm_id(here, type_, inputs)
+    return Made(subject.id, _outputs(here, type_, subject))
+
+
+def arm_id(here: Place, type_: str, inputs: Values) -> str:
+    """Azure's resource id; refuses types that have none."""
+    try:
+        return constraints.arm_id(type_, inputs, here.tenancy.subscription_id)
+    except KeyError as error:
+        raise Refused(
+            f"{type_}: the constraints give no id for it ({error}); see localcloud/control/constraints"
+        ) from error
+
+
+def _outputs(here: Place, type_: str, subject: Subject) -> Values:
+    added = kind_of(type_).outputs(here, subject)
+    base: Values = {}
+    if type_.startswith("azure-native:"):
+        base = {"name": subject.last, "azureApiVersion": ""}
+    return {**base, **subject.inputs, **added}
+
+
+def _with_name(type_: str, name: str, old: Values | None, inputs: Values) -> Values:
+    """Auto-naming as the real provider does it: the logical name and eight characters, kept on later runs."""
+    prop = constraints.describe(type_).get("name_property") if type_.startswith("azure-native:") else None
+    if not isinstance(prop, str) or prop in inputs:
+        return inputs
+    if old and old.get(prop):
+        return {**inputs, prop: old[prop]}
+    suffix = hashlib.sha256(f"{type_}:{name}:{sorted(inputs)}".encode()).hexdigest()[:8]
+    return {**inputs, prop: f"{name}{suffix}"}

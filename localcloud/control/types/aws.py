@@ -1,0 +1,180 @@
+"""AWS: the trust, the bucket, the queue and what binds them, made for real in the AWS emulators."""
+
+import json
+import uuid
+
+from localcloud.control.kinds import Kind, Locality, Place, Subject, Values
+
+
+def _policy(document: object) -> str:
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+def _provider_arn(here: Place, it: Subject) -> str:
+    return f"arn:aws:iam::{here.tenancy.aws_account}:oidc-provider/{str(it.inputs['url']).removeprefix('https://')}"
+
+
+def _provider(here: Place, it: Subject) -> Values:
+    return {"arn": it.id, "url": str(it.inputs["url"]).removeprefix("https://")}
+
+
+async def _put_provider(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_oidc_provider(
+        it.id, it.inputs["url"], it.inputs["clientIdLists"], it.inputs.get("thumbprintLists") or []
+    )
+
+
+async def _remove_provider(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_oidc_provider(it.id)
+
+
+def _role(here: Place, it: Subject) -> Values:
+    path = it.inputs.get("path", "/")
+    return {
+        "arn": f"arn:aws:iam::{here.tenancy.aws_account}:role{path}{it.id}",
+        "uniqueId": f"AROA{uuid.uuid5(uuid.NAMESPACE_OID, it.id).hex[:17].upper()}",
+    }
+
+
+async def _put_role(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_role(
+        it.id, _policy(it.inputs["assumeRolePolicy"]), int(it.inputs.get("maxSessionDuration", 3600))
+    )
+
+
+async def _remove_role(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_role(it.id)
+
+
+async def _put_role_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_role_policy(it.inputs["role"], it.id.split(":", 1)[1], _policy(it.inputs["policy"]))
+
+
+async def _remove_role_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_role_policy(it.inputs["role"], it.id.split(":", 1)[1])
+
+
+def _bucket(here: Place, it: Subject) -> Values:
+    region = it.inputs.get("region", here.tenancy.aws_region)
+    return {
+        "arn": f"arn:aws:s3:::{it.id}",
+        "region": region,
+        "bucketDomainName": f"{it.id}.s3.amazonaws.com",
+        "bucketRegionalDomainName": f"{it.id}.s3.{region}.amazonaws.com",
+    }
+
+
+async def _put_bucket(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_bucket(it.id)
+
+
+async def _remove_bucket(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_bucket(it.id, force=bool(it.inputs.get("forceDestroy")))
+
+
+async def _put_versioning(here: Locality, it: Subject) -> None:
+    status = it.inputs["versioningConfiguration"]["status"]
+    await here.cloud.aws.put_bucket_versioning(it.id, status)
+
+
+async def _put_bucket_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_bucket_policy(it.id, _policy(it.inputs["policy"]))
+
+
+async def _remove_bucket_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_bucket_policy(it.id)
+
+
+async def _put_notification(here: Locality, it: Subject) -> None:
+    queues = [
+        {
+            "id": queue.get("id", f"queue-{position}"),
+            "queue_arn": queue["queueArn"],
+            "events": queue["events"],
+            "filter_prefix": queue.get("filterPrefix", ""),
+            "filter_suffix": queue.get("filterSuffix", ""),
+        }
+        for position, queue in enumerate(it.inputs.get("queues") or [])
+    ]
+    await here.cloud.aws.put_bucket_notification(it.id, queues)
+
+
+async def _remove_notification(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_bucket_notification(it.id, [])
+
+
+def _queue_outputs(here: Place, it: Subject) -> Values:
+    region = it.inputs.get("region", here.tenancy.aws_region)
+    return {"arn": f"arn:aws:sqs:{region}:{here.tenancy.aws_account}:{it.inputs['name']}", "url": it.id}
+
+
+QUEUE_ATTRIBUTES = {
+    "delaySeconds": "DelaySeconds",
+    "maxMessageSize": "MaximumMessageSize",
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "redrivePolicy": "RedrivePolicy",
+    "redriveAllowPolicy": "RedriveAllowPolicy",
+}
+"""Inputs of `aws:sqs/queue:Queue` → attribute names of the SQS API."""
+
+
+async def _put_queue(here: Locality, it: Subject) -> None:
+    attributes = {
+        api: str(it.inputs[ours]) for ours, api in QUEUE_ATTRIBUTES.items() if it.inputs.get(ours) is not None
+    }
+    await here.cloud.aws.put_queue(it.inputs["name"], attributes)
+
+
+async def _remove_queue(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_queue(it.inputs["name"])
+
+
+async def _put_queue_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.put_queue_policy(it.id.rsplit("/", 1)[-1], _policy(it.inputs["policy"]))
+
+
+async def _remove_queue_policy(here: Locality, it: Subject) -> None:
+    await here.cloud.aws.remove_queue_policy(it.id.rsplit("/", 1)[-1])
+
+
+def _by_bucket(here: Place, it: Subject) -> str:
+    return str(it.inputs["bucket"])
+
+
+def _named(here: Place, it: Subject) -> str:
+    return str(it.inputs.get("name") or it.name)
+
+
+def _queue_url(here: Place, it: Subject) -> str:
+    return f"{here.endpoints.get('sqs', '')}/{here.tenancy.aws_account}/{it.inputs.get('name') or it.name}"
+
+
+KINDS = {
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Kind(
+        id_of=_provider_arn, outputs=_provider, apply=_put_provider, remove=_remove_provider
+    ),
+    "aws:iam/role:Role": Kind(id_of=_named, outputs=_role, apply=_put_role, remove=_remove_role),
+    "aws:iam/rolePolicy:RolePolicy": Kind(
+        id_of=lambda _here, it: f"{it.inputs['role']}:{it.inputs.get('name') or it.name}",
+        apply=_put_role_policy,
+        remove=_remove_role_policy,
+    ),
+    "aws:s3/bucket:Bucket": Kind(id_of=_by_bucket, outputs=_bucket, apply=_put_bucket, remove=_remove_bucket),
+    "aws:s3/bucketVersioning:BucketVersioning": Kind(id_of=_by_bucket, apply=_put_versioning),
+    "aws:s3/bucketPolicy:BucketPolicy": Kind(id_of=_by_bucket, apply=_put_bucket_policy, remove=_remove_bucket_policy),
+    "aws:s3/bucketNotification:BucketNotification": Kind(
+        id_of=_by_bucket, apply=_put_notification, remove=_remove_notification
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Kind(id_of=_by_bucket),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Kind(id_of=_by_bucket),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Kind(id_of=_by_bucket),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Kind(id_of=_by_bucket),
+    "aws:sqs/queue:Queue": Kind(id_of=_queue_url, outputs=_queue_outputs, apply=_put_queue, remove=_remove_queue),
+    "aws:sqs/queuePolicy:QueuePolicy": Kind(
+        id_of=lambda _here, it: str(it.inputs["queueUrl"]),
+        apply=_put_queue_policy,
+        remove=_remove_queue_policy,
+    ),
+}

@@ -1,0 +1,91 @@
+"""The embedded engine's memory between two runs: what it made, in one SQLite file a stack.
+
+Written after every single step, so that a run killed half-way goes on where it was. One writer at a time: a second
+`up` of the same stack is refused at once with the holder's process id, never queued.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from localcloud.engine.values import Values
+
+
+class StackBusyError(Exception):
+    """Another run holds this stack."""
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One resource as the last run left it. `order` counts registrations: one depends on earlier ones only."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    order: int
+    parent: str = ""
+    id: str = ""
+    inputs: Values = {}
+    outputs: Values = {}
+    dependencies: list[str] = []
+    protect: bool = False
+    retain_on_delete: bool = False
+
+
+class State:
+    """The records of one stack. Thread-safe: registrations arrive on many threads."""
+
+    def __init__(self, file: Path) -> None:
+        """Open or create the file (mode 0600: outputs may hold what only its owner should read)."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=True)
+        self._file = file
+        self._mutex = threading.Lock()
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS resource (urn TEXT PRIMARY KEY, record BLOB NOT NULL)")
+
+    def close(self) -> None:
+        """Close the file; records are already on disk."""
+        self._db.close()
+
+    def records(self) -> dict[str, Record]:
+        """Every record by urn."""
+        with self._mutex:
+            rows = self._db.execute("SELECT record FROM resource").fetchall()
+        records = (msgspec.json.decode(row[0], type=Record) for row in rows)
+        return {record.urn: record for record in records}
+
+    def put(self, record: Record) -> None:
+        """Write one record."""
+        with self._mutex:
+            self._db.execute("REPLACE INTO resource VALUES (?, ?)", (record.urn, msgspec.json.encode(record)))
+
+    def remove(self, urn: str) -> None:
+        """Forget one record."""
+        with self._mutex:
+            self._db.execute("DELETE FROM resource WHERE urn = ?", (urn,))
+
+    @contextmanager
+    def only_writer(self) -> Iterator[None]:
+        """Hold the stack for one run; raises `StackBusyError` if another process holds it."""
+        lock = self._file.with_suffix(".lock")
+        with lock.open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                handle.seek(0)
+                holder = handle.read().strip() or "unknown"
+                raise StackBusyError(
+                    f"another run (process {holder}) is changing this stack; wait for it to end, then run this again"
+                ) from error
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield
