@@ -1,0 +1,89 @@
+"""Zip files that are equal wherever they are built, and their safe unpacking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from components.packaging.errors import PackageError
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
+_UNIX = 3
+
+
+def add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """One entry: fixed time, mode 0644, deflated."""
+    entry = zipfile.ZipInfo(name, _TIME)
+    entry.create_system = _UNIX
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(entry, content, compresslevel=6)
+
+
+def contents_digest(hashes: Mapping[str, str]) -> str:
+    """SHA-256 over the sorted `<sha256>  <name>` lines: says what is inside, whichever zlib packed it."""
+    lines = (f"{hashes[name]}  {name}\n" for name in sorted(hashes))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack into `folder`, which appears whole or not at all; a folder that exists already is taken as it is.
+
+    Raises PackageError for an entry that would land outside, or that is no plain file.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            entries = opened.infolist()
+            _refuse_escapes(archive, entries)
+            for parent in {draft / entry.filename for entry in entries}:
+                parent.parent.mkdir(parents=True, exist_ok=True)
+            for entry in entries:
+                (draft / entry.filename).write_bytes(opened.read(entry))
+        draft.chmod(0o755)
+        settle(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def settle(draft: Path, folder: Path) -> None:
+    """Give a finished folder its name; when somebody else was first, theirs (the same content) stays."""
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _refuse_escapes(archive: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
+    for entry in entries:
+        path = PurePosixPath(entry.filename)
+        outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename or ":" in path.parts[0]
+        kind = entry.external_attr >> 16
+        if outside or entry.is_dir() or (stat.S_IFMT(kind) not in {0, stat.S_IFREG}):
+            raise PackageError(
+                who=f"package {archive.name}",
+                must="every entry must be a plain file below the package's root",
+                got=repr(entry.filename),
+                change="build the package again; this one was not made by this project",
+            )
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,167 @@
+"""From an app's declaration to its package: `plan` knows the name without building, `build` makes the zip.
+
+A package is named by its inputs: files of the closure, pins, target, manifest, host.json, version of the rules. So a
+preview says which packages change, and nothing is built twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+import time
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from components.packaging.archive import add, contents_digest, write_atomically
+from components.packaging.closure import ENTRY, ClosureFile, source_tree
+from components.packaging.dependencies import BUILDER, Dependencies, Progress, default_cache, ensure
+from components.packaging.distributions import Distribution, read_pins, resolve
+from components.packaging.host_json import host_json
+from components.packaging.import_check import check_imports
+from components.packaging.manifest import App, canonical, manifest
+from components.packaging.settings_schema import HandlerFacts, read_handler
+from components.packaging.target import Target
+
+_FUNCTION_APP = Path(__file__).with_name("function_app.py")
+
+
+@dataclass(frozen=True)
+class PackagePlan:
+    """What a package will hold, and its name."""
+
+    app: str
+    digest: str
+    """SHA-256 of all inputs."""
+    target: Target
+    files: tuple[ClosureFile, ...]
+    distributions: tuple[Distribution, ...]
+    handlers: tuple[HandlerFacts, ...]
+    manifest: dict[str, Any]
+    host_json: dict[str, Any]
+    contents: dict[str, bytes]
+    """Name in the package → bytes, of everything but third-party code."""
+
+    @property
+    def file_name(self) -> str:
+        """`<app>-<first 12 digits of the digest>.zip`."""
+        return f"{self.app}-{self.digest[:12]}.zip"
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """What the package must be able to import."""
+        return (ENTRY, *sorted({handler.module for handler in self.handlers}))
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPackage:
+    """A zip on disk."""
+
+    path: Path
+    sha256: str
+    """Of the zip file."""
+    contents_sha256: str
+    """Of the names and bytes inside: equal even where another zlib packed them."""
+    bytes: int
+    built: bool
+    """False when it was there already."""
+    seconds: float
+
+
+def plan(app: App, *, root: Path, target: Target) -> PackagePlan:
+    """The package of `app` in the project `root`. Reads files, builds and downloads nothing; raises PackageError."""
+    root = root.resolve()
+    handlers = tuple(read_handler(root, run) for run in sorted({function.run for function in app.functions}))
+    closure = source_tree(root).closure([*(handler.module for handler in handlers), ENTRY])
+    distributions = resolve(closure.externals, read_pins(root), target)
+    document = manifest(app, target)
+    host = host_json(app.functions, time_limit_s=app.time_limit_s, options=app.queues)
+    contents = {file.path: file.source.read_bytes() for file in closure.files}
+    contents |= {
+        "function_app.py": _FUNCTION_APP.read_bytes(),
+        "host.json": canonical(host),
+        "manifest.json": canonical(document),
+    }
+    inputs = {
+        "builder": BUILDER,
+        "target": [target.python, target.platform],
+        "distributions": [str(distribution) for distribution in distributions],
+        "contents": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    return PackagePlan(
+        app=app.name,
+        digest=hashlib.sha256(canonical(inputs)).hexdigest(),
+        target=target,
+        files=closure.files,
+        distributions=distributions,
+        handlers=handlers,
+        manifest=document,
+        host_json=host,
+        contents=contents,
+    )
+
+
+def build(plan: PackagePlan, out: Path, *, progress: Progress, cache: Path | None = None) -> BuiltPackage:
+    """The zip of `plan` in the folder `out`, made only when it is not there yet.
+
+    Dependencies come from `cache` (the user's cache folder by default). When the target is the Python at hand, every
+    handler is imported once in a bare interpreter before the zip gets its name. Raises PackageError.
+    """
+    began = time.perf_counter()
+    path = out / plan.file_name
+    known = _known(path)
+    if known is not None:
+        return BuiltPackage(path, known["sha256"], known["contents_sha256"], known["bytes"], False, _since(began))
+    out.mkdir(parents=True, exist_ok=True)
+    dependencies = ensure(plan.distributions, plan.target, cache=cache or default_cache(), progress=progress)
+    if plan.target == Target.local():
+        progress(f"importing the handlers of {plan.app}")
+        check_imports(plan.app, plan.modules, plan.contents, dependencies.site)
+    progress(f"packing {plan.file_name}")
+    sizes = _write(plan, dependencies, path)
+    return BuiltPackage(path, sizes["sha256"], sizes["contents_sha256"], sizes["bytes"], True, _since(began))
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 4)
+
+
+def _facts(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    """The facts written beside a finished zip, when the zip is there whole."""
+    try:
+        facts: dict[str, Any] = json.loads(_facts(path).read_bytes())
+        return facts if path.stat().st_size == facts["bytes"] else None
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def _write(plan: PackagePlan, dependencies: Dependencies, path: Path) -> dict[str, Any]:
+    """The dependencies' zip, byte for byte, with our files behind: `.python_packages` sorts before all of them."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")  # builders may run side by side
+    try:
+        shutil.copyfile(dependencies.archive, draft)
+        with zipfile.ZipFile(draft, "a") as archive:
+            for name in sorted(plan.contents):
+                add(archive, name, plan.contents[name])
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in plan.contents.items()}
+        with draft.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        facts = {
+            "sha256": digest,
+            "contents_sha256": contents_digest(hashes | dependencies.hashes),
+            "bytes": draft.stat().st_size,
+        }
+        draft.replace(path)
+        write_atomically(_facts(path), canonical(facts))
+    finally:
+        draft.unlink(missing_ok=True)
+    return facts
