@@ -1,0 +1,73 @@
+"""One SQS queue, from the consumer's side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from core.clients.aws_session import AwsSession, fault_of
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message in hand until its visibility ends."""
+
+    id: str
+    receipt: str
+    body: str
+    receives: int
+    """How often it was received so far, this time included."""
+
+
+class Held(Protocol):
+    """A received message, as far as settling needs it."""
+
+    @property
+    def receipt(self) -> str:
+        """The receipt handle of this delivery."""
+
+
+class SqsQueue:
+    """Receive, delete, change visibility; nothing else is granted. Thread-safe. Methods raise Fault's kinds."""
+
+    def __init__(self, session: AwsSession, *, url: str, connections: int) -> None:
+        self._session = session
+        self._url = url
+        self._client = session.client("sqs", connections=connections)
+
+    def receive(self, count: int, *, wait_s: int, visibility_s: int) -> Sequence[Received]:
+        """Up to `count` (1–10) messages; waits up to `wait_s` (0–20) for the first."""
+        answer = self._call(
+            "receive_message",
+            MaxNumberOfMessages=max(1, min(10, count)),
+            WaitTimeSeconds=wait_s,
+            VisibilityTimeout=visibility_s,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return [
+            Received(
+                str(message["MessageId"]),
+                str(message["ReceiptHandle"]),
+                str(message.get("Body", "")),
+                int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            )
+            for message in answer.get("Messages", [])
+        ]
+
+    def delete(self, message: Held) -> None:
+        """Settles the message."""
+        self._call("delete_message", ReceiptHandle=message.receipt)
+
+    def hide(self, message: Held, seconds: int) -> None:
+        """Invisible for `seconds` from now (0–43,200); 0 gives it back at once."""
+        self._call("change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=seconds)
+
+    def _call(self, operation: str, **fields: Any) -> Any:
+        try:
+            return getattr(self._client, operation)(QueueUrl=self._url, **fields)
+        except (ClientError, BotoCoreError, HTTPError) as error:
+            raise fault_of(error, f"sqs {operation}", self._session) from error

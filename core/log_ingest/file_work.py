@@ -1,0 +1,279 @@
+"""One announced object, from opening to settled: stream, split, validate, upload, record.
+
+The calling thread reads and splits; full chunks upload from the pool while it goes on, the last one from its own
+thread. Memory: the batch in hand and at most `_UNDER_WAY` chunks per file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+
+from core.clients.faults import Changed, Denied, Fault, Gone, InDoubt, Transient
+from core.log_ingest.dead_letters import DeadEntry, DeadLetters, FileLetters, excerpt
+from core.log_ingest.notices import File
+from core.log_ingest.ports import Clients, Message, Object, Rules
+from core.log_ingest.progress import FileProgress, MessageProgress
+from core.log_ingest.rows import Chunk, Place, RowWriter, file_id
+from core.log_ingest.split import Batch, split
+from core.log_ingest.tally import Tally
+from core.log_ingest.text import Damaged, unpacked, utf8
+from core.log_ingest.validate import faults as json_faults
+from core.messages.log_ingest import Skipped
+
+_UNDER_WAY = 4
+
+
+class End(Enum):
+    """How the work on a file ended."""
+
+    SETTLED = "settled"
+    """Every row accepted, or recorded as dead."""
+    DEAD = "dead"
+    """The message is to be dead-lettered."""
+    PAUSED = "paused"
+    """Out of time; what was accepted is remembered."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The end of one file's work."""
+
+    end: End
+    reason: str = ""
+    passing: bool = False
+    """FAILED for a reason that is not the file's own: network, throttling, a server's fault."""
+    moved: bool = False
+    """Rows were accepted in this run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """What all files of a run share."""
+
+    clients: Clients
+    rules: Rules
+    letters: DeadLetters
+    tally: Tally
+    uploads: Executor
+    late: Callable[[], bool]
+    """Time to pause what is in hand."""
+    until: float
+    """No upload is tried again after this moment (monotonic)."""
+    now: Callable[[], datetime]
+    in_hand: InHand
+
+
+class InHand:
+    """Which contents are being worked on: one object announced twice is not read by two threads at once."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._changed = threading.Condition()
+
+    def take(self, name: str) -> None:
+        """Waits until nobody else has it."""
+        with self._changed:
+            self._changed.wait_for(lambda: name not in self._ids)
+            self._ids.add(name)
+
+    def leave(self, name: str) -> None:
+        """Lets the next one in."""
+        with self._changed:
+            self._ids.discard(name)
+            self._changed.notify_all()
+
+
+def work(file: File, message: Message, past: MessageProgress, desk: Desk) -> Verdict:
+    """Ingests one object. Faults become verdicts."""
+    where = f"{file.bucket}/{file.key}"
+    try:
+        opened = desk.clients.objects.open(file.bucket, file.key, file.version or None)
+    except Gone as fault:
+        desk.tally.add(files_gone=1)
+        desk.tally.note(f"gone: {where} ({fault})")
+        return Verdict(End.SETTLED)
+    except Denied as fault:
+        return Verdict(End.DEAD, f"access denied: {fault}")
+    except Fault as fault:
+        return Verdict(End.FAILED, str(fault), passing=isinstance(fault, Transient))
+    name = file_id(file.bucket, file.key, opened.version or opened.etag)
+    desk.in_hand.take(name)
+    try:
+        if _too_old(opened.modified, desk):
+            desk.tally.skip(Skipped(bucket=file.bucket, key=file.key, modified=opened.modified.isoformat()))
+            return Verdict(End.SETTLED)
+        if file.etag and not file.version and opened.etag != file.etag:
+            desk.tally.note(f"changed since its notification: {where}")
+        return FileWork(file, message, past, desk, opened, name).run()
+    except Fault as fault:
+        return Verdict(End.FAILED, str(fault), passing=isinstance(fault, Transient | Changed | Denied))
+    finally:
+        desk.in_hand.leave(name)
+        opened.close()
+
+
+def _too_old(modified: datetime, desk: Desk) -> bool:
+    days = desk.rules.max_age_days
+    if days is None:
+        return False
+    return modified.astimezone(UTC).date() < desk.now().astimezone(UTC).date() - timedelta(days=days)
+
+
+@dataclass(slots=True)
+class FileWork:
+    """The state of one file's work in this run."""
+
+    file: File
+    message: Message
+    past: MessageProgress
+    desk: Desk
+    opened: Object
+    name: str
+    progress: FileProgress = field(init=False)
+    letters: FileLetters = field(init=False)
+    writer: RowWriter = field(init=False)
+    position: int = 0
+    failed: Fault | None = None
+    moved: bool = False
+    fetched: int = 0
+    under_way: set[Future[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Reads what earlier runs did, and lays out the columns that all rows share."""
+        clients, file = self.desk.clients, self.file
+        upload = clients.upload
+        version = self.opened.version or self.opened.etag
+        self.progress = FileProgress(clients.progress, self.name, part_bytes=upload.max_field_bytes)
+        state = self.progress.state
+        state.bucket, state.key, state.version = file.bucket, file.key, version
+        self.letters = self.desk.letters.of_file(
+            file, file_id=self.name, version=version, message_id=self.message.id, recorded=state.dead
+        )
+        modified = self.opened.modified.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        place = Place(
+            bucket=file.bucket, key=file.key, actual_time=file.event_time or modified, file_id=self.name,
+            read_at=self.desk.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )  # fmt: skip
+        self.writer = RowWriter(
+            place, max_bytes=upload.max_bytes, max_rows=upload.max_rows, max_field_bytes=upload.max_field_bytes,
+            with_time=upload.takes_time_generated, accepted=self.progress.accepted_before if state.accepted else None,
+        )  # fmt: skip
+
+    def run(self) -> Verdict:
+        """Works until the file is settled, time is up, or an upload failed for good in this run."""
+        tally = self.desk.tally
+        if self.progress.state.done:
+            tally.add(files_repeated=1)
+            return Verdict(End.SETTLED, moved=True)
+        still = self.past.still(self.progress.state.receives)
+        if still > self.desk.rules.stall_runs:
+            return Verdict(
+                End.DEAD, f"no progress in {still - 1} runs; last: {self.past.state.last or 'the worker ended'}"
+            )
+        if self.progress.known:
+            tally.add(files_resumed=1)
+        try:
+            whole = self._stream()
+        finally:
+            self._join()
+        if self.failed is None and whole and (last := self.writer.rest()) is not None:
+            self._send(last, last_one=True)
+        self.letters.flush()
+        whole = whole and self.failed is None
+        if whole or self.moved or self.letters.new:
+            self.progress.save(done=whole, dead=self.letters.recorded)
+        tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts, bytes_fetched=self.fetched)
+        if self.failed is not None:
+            return Verdict(End.FAILED, str(self.failed), passing=isinstance(self.failed, Transient), moved=self.moved)
+        if not whole:
+            return Verdict(End.PAUSED, "out of time", moved=self.moved)
+        tally.add(files_done=1)
+        return Verdict(End.SETTLED, moved=True)
+
+    def _stream(self) -> bool:
+        """Reads to the end, or to the damage; False when it stopped before: no time left, or an upload failed."""
+        line = 0
+        try:
+            for batch in split(utf8(unpacked(self._read, self.desk.rules.max_object_bytes))):
+                line = batch.lines[-1] if batch.lines else line
+                self._take(batch)
+                if self.failed is not None or self.desk.late():
+                    return False
+        except Damaged as damage:
+            self.letters.add(DeadEntry(scope="file", reason=str(damage), line=line, position=self.position))
+            self.desk.tally.failure(str(damage))
+        return True
+
+    def _read(self, size: int) -> bytes:
+        piece = self.opened.read(size)
+        self.fetched += len(piece)
+        return piece
+
+    def _take(self, batch: Batch) -> None:
+        """Dead records to the dead-letter place, the others to the writer."""
+        first = self.position + 1
+        self.position += len(batch.texts)
+        texts = batch.texts
+        positions: range | list[int] = range(first, self.position + 1)
+        faults = json_faults(texts) | batch.faults if not batch.faults else _with_known(batch)
+        if faults:
+            for at in sorted(faults):
+                self.desk.tally.failure(faults[at])
+                self.letters.add(DeadEntry(
+                    reason=faults[at], line=batch.lines[at], position=first + at, excerpt=excerpt(texts[at]),
+                ))  # fmt: skip
+            positions = [position for at, position in enumerate(positions) if at not in faults]
+            texts = [text for at, text in enumerate(texts) if at not in faults]
+        if texts:
+            for chunk in self.writer.add(texts, positions):
+                self._begin(chunk)
+
+    def _begin(self, chunk: Chunk) -> None:
+        """Uploads from the pool; waits while too many of this file's are under way."""
+        while len(self.under_way) >= _UNDER_WAY:
+            self._join(first_only=True)
+        if self.failed is None:
+            self.under_way.add(self.desk.uploads.submit(self._send, chunk))
+
+    def _join(self, *, first_only: bool = False) -> None:
+        """Waits for uploads under way. A fault of the progress blob counts as the file's."""
+        for future in list(self.under_way):
+            if first_only and not future.done() and len(self.under_way) < _UNDER_WAY:
+                continue
+            try:
+                future.result()
+            except Fault as fault:
+                self.failed = self.failed or fault
+            self.under_way.discard(future)
+
+    def _send(self, chunk: Chunk, *, last_one: bool = False) -> None:
+        """Uploads one chunk and remembers that it was accepted before anything else can go wrong."""
+        if self.failed is not None:
+            return
+        rows = chunk.last - chunk.first
+        try:
+            sent, again = self.desk.clients.upload.send(chunk.body, until=self.desk.until)
+        except Fault as fault:
+            self.failed = fault
+            if isinstance(fault, InDoubt):
+                self.desk.tally.add(rows_resent=rows)
+            self.desk.tally.upload_failed()
+            return
+        self.moved = True
+        self.progress.accept(chunk.first, chunk.last, records=chunk.records, receives=self.message.receives)
+        self.desk.tally.uploaded(bytes_sent=sent, rows=rows, records=chunk.records, again=again)
+        if not last_one:  # the last one is saved together with the file's end
+            self.progress.save()
+
+
+def _with_known(batch: Batch) -> dict[int, str]:
+    """Faults of a batch of which some records are known to be dead (their texts are excerpts)."""
+    alive = [at for at in range(len(batch.texts)) if at not in batch.faults]
+    found = json_faults([batch.texts[at] for at in alive])
+    return batch.faults | {alive[at]: reason for at, reason in found.items()}

@@ -1,0 +1,148 @@
+"""Records → rows → upload bodies, written as bytes: the record's text is escaped once and never parsed.
+
+The shape is `core.messages.log_ingest.Row`; a test keeps the two in step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+_encode = msgspec.json.encode
+_SEPARATOR = b"\x7f"  # passes JSON escaping unchanged, and hardly ever occurs in a record
+_CONTINUES = 0b1000_0000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One upload: rows `first` to before `last` of the file (counted from 0, parts included)."""
+
+    body: bytes
+    first: int
+    last: int
+    records: int
+    """Records whose last part is here."""
+
+
+def file_id(bucket: str, key: str, version: str) -> str:
+    """24 hex digits for one content: `version` is the object's version, or its ETag in a bucket without versions."""
+    return hashlib.sha256(f"{bucket}\0{key}\0{version}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where rows come from: the columns that are equal in all of a file's rows."""
+
+    bucket: str
+    key: str
+    actual_time: str
+    file_id: str
+    read_at: str
+    """RFC 3339, UTC."""
+
+
+class RowWriter:
+    """Turns one file's records into chunks, in order."""
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        max_bytes: int,
+        max_rows: int,
+        max_field_bytes: int,
+        with_time: bool,
+        accepted: Callable[[int], bool] | None = None,
+    ) -> None:
+        """`accepted`: rows that were accepted in an earlier run; they are counted, not written."""
+        time = b'"TimeGenerated":%b,' % _encode(place.read_at) if with_time else b""
+        self._front = b'{%b"Bucket_Name":%b,"Key":%b,"Actual_Time":%b,"Raw_Data":"' % (
+            time, _encode(place.bucket), _encode(place.key), _encode(place.actual_time),
+        )  # fmt: skip
+        self._middle = b'","Record_Id":"%b-' % place.file_id.encode()
+        self._max_bytes = max_bytes - 2
+        self._max_rows = max_rows or max_bytes
+        self._max_field = max_field_bytes
+        self._accepted = accepted
+        self._rows: list[bytes] = []
+        self._size = 0
+        self._records = 0
+        self.next_row = 0
+        self.extra_parts = 0
+
+    def add(self, texts: Sequence[bytes], positions: Sequence[int]) -> Iterator[Chunk]:
+        """Writes valid records; `positions` (from 1) number them in the file. Yields each chunk that became full."""
+        joined = _SEPARATOR.join(texts)
+        if (
+            self._accepted is None
+            and joined.count(_SEPARATOR) == len(texts) - 1
+            and max(map(len, texts)) <= self._max_field
+        ):
+            yield from self._add_plain(joined, positions)
+            return
+        for text, position in zip(texts, positions, strict=True):
+            pieces = parts(text, self._max_field)
+            self.extra_parts += len(pieces) - 1
+            for number, piece in enumerate(pieces, 1):
+                escaped = _encode(piece.decode("utf-8"))[1:-1]
+                row = b'%b%b%b%d","Part":%d,"Parts":%d}' % (
+                    self._front, escaped, self._middle, position, number, len(pieces),
+                )  # fmt: skip
+                yield from self._add_row(row, ends_record=number == len(pieces))
+
+    def rest(self) -> Chunk | None:
+        """The rows not yet in a chunk."""
+        if not self._rows:
+            return None
+        body = b"[" + b",".join(self._rows) + b"]"
+        chunk = Chunk(body, self.next_row - len(self._rows), self.next_row, self._records)
+        self._rows, self._size, self._records = [], 0, 0
+        return chunk
+
+    def _add_plain(self, joined: bytes, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The common case: all escaped in one call, one part each."""
+        front, middle, most, most_rows = self._front, self._middle, self._max_bytes, self._max_rows
+        escaped = _encode(joined.decode("utf-8"))[1:-1].split(_SEPARATOR)
+        rows, size = self._rows, self._size
+        for piece, position in zip(escaped, positions, strict=True):
+            row = b'%b%b%b%d","Part":1,"Parts":1}' % (front, piece, middle, position)
+            length = len(row) + 1
+            if size + length > most or len(rows) >= most_rows:
+                self._size = size
+                if (chunk := self.rest()) is not None:
+                    yield chunk
+                rows, size = self._rows, 0
+            rows.append(row)
+            size += length
+            self._records += 1
+            self.next_row += 1
+        self._size = size
+
+    def _add_row(self, row: bytes, *, ends_record: bool) -> Iterator[Chunk]:
+        known = self._accepted is not None and self._accepted(self.next_row)
+        full = self._size + len(row) + 1 > self._max_bytes or len(self._rows) >= self._max_rows
+        if (known or full) and (chunk := self.rest()) is not None:
+            yield chunk  # rows of one chunk follow each other without a gap
+        self.next_row += 1
+        if not known:
+            self._rows.append(row)
+            self._size += len(row) + 1
+            self._records += ends_record
+
+
+def parts(text: bytes, limit: int) -> list[bytes]:
+    """The text in pieces of at most `limit` bytes, none of which cuts a character in two."""
+    if len(text) <= limit:
+        return [text]
+    pieces = []
+    start = 0
+    while start < len(text):
+        end = min(start + limit, len(text))
+        while end < len(text) and text[end] & 0b1100_0000 == _CONTINUES:
+            end -= 1
+        pieces.append(text[start:end])
+        start = end
+    return pieces

@@ -1,0 +1,63 @@
+"""The data-driven Functions app: binds what the package's manifest lists (azure-functions v2 model).
+
+Every handler module is imported at once, so that an import error shows at start-up and when the package is tested.
+A trigger shape is one factory here and one Struct in `manifest.py`; the next ones (Service Bus queue and topic, HTTP)
+stand beside these two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import msgspec
+
+from core.messages.ticks import TimerTick
+from core.runtime import log
+from core.runtime.manifest import Function, Manifest, Timer, Trigger
+from core.runtime.step import Delivery, Step
+
+Entry = Callable[..., Awaitable[None]]
+
+
+def build(manifest: Path) -> func.FunctionApp:
+    """The app object that the worker indexes. Raises what a handler module's import raises, or msgspec's error."""
+    log.start()
+    listed = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    app = func.FunctionApp()
+    for function in listed.functions:
+        step = Step(function.name, function.run, time_limit_s=listed.time_limit_s)
+        app.function_name(function.name)(_bind(app, function, step))
+        step.warm()
+    return app
+
+
+def _bind(app: func.FunctionApp, function: Function, step: Step) -> Any:
+    trigger: Trigger = function.trigger
+    if isinstance(trigger, Timer):
+        bind = app.timer_trigger(arg_name="message", schedule=trigger.schedule, run_on_startup=False, use_monitor=True)
+        return bind(_on_timer(step))
+    bind = app.queue_trigger(arg_name="message", queue_name=trigger.queue, connection=trigger.connection)
+    return bind(_on_queue(step))
+
+
+def _on_timer(step: Step) -> Entry:
+    async def run(message: func.TimerRequest, context: func.Context) -> None:
+        await step.serve(TimerTick(past_due=bool(message.past_due)), _delivery(context, attempt=1))
+
+    return run
+
+
+def _on_queue(step: Step) -> Entry:
+    async def run(message: func.QueueMessage, context: func.Context) -> None:
+        await step.serve(message.get_body(), _delivery(context, attempt=message.dequeue_count or 1))
+
+    return run
+
+
+def _delivery(context: func.Context, *, attempt: int) -> Delivery:
+    trace: Any = context.trace_context  # absent where the host sends none
+    parent = None if trace is None else trace.trace_parent
+    return Delivery(invocation_id=context.invocation_id, traceparent=parent, attempt=attempt)

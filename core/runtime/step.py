@@ -1,0 +1,121 @@
+"""One handler module at work: settings and clients once per process, then decode, handle, report for each delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import msgspec
+
+from core.runtime.context import Context, trace_of
+from core.runtime.deadline import Deadline
+from core.runtime.decode import Undecodable, decode
+from core.runtime.log import Log
+from core.runtime.outcome import Dead, Done, Outcome, Retry
+from core.runtime.settings import SettingsError, read
+
+
+class NotDone(Exception):  # noqa: N818 - the platform only sees that the invocation failed
+    """Raised to the platform so that it delivers the message again (and in the end moves it to the poison queue)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """What the trigger knows about this delivery."""
+
+    invocation_id: str
+    traceparent: str | None = None
+    attempt: int = 1
+
+
+class Step:
+    """A handler module: `Settings`, `connect(settings)` and `handle(message, context)`; the first two are optional."""
+
+    def __init__(self, name: str, module: str, *, time_limit_s: float) -> None:
+        """Imports the module. Raises ImportError, or TypeError when `handle` is missing or its message has no type."""
+        self.name = name
+        self._module = importlib.import_module(module)
+        self._time_limit_s = time_limit_s
+        self._handle = getattr(self._module, "handle", None)
+        if not callable(self._handle):
+            raise TypeError(f"{module}: must define handle(message, context)")
+        first = next(iter(inspect.signature(self._handle).parameters), "")
+        kind = get_type_hints(self._handle).get(first)
+        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+            raise TypeError(f"{module}: handle's first parameter must be annotated with a msgspec Struct, got {kind!r}")
+        self._kind: type[msgspec.Struct] = kind
+        self._lock = threading.Lock()
+        self._clients: Any = None
+        self._connected = False
+
+    def warm(self) -> None:
+        """Connects at start-up, so that the first message need not wait. Without its settings (when a package is only
+        being indexed) it is left to the first delivery, which then says what is missing.
+        """
+        try:
+            self.clients()
+        except SettingsError as error:
+            Log(function=self.name).warning("settings", reason=str(error))
+
+    def clients(self) -> Any:
+        """What `connect` made, once per process. Raises SettingsError and what `connect` raises."""
+        with self._lock:
+            if not self._connected:
+                connect = getattr(self._module, "connect", None)
+                settings = getattr(self._module, "Settings", None)
+                if connect is not None:
+                    self._clients = connect(read(settings)) if settings is not None else connect()
+                self._connected = True
+            return self._clients
+
+    async def serve(self, message: bytes | msgspec.Struct, delivery: Delivery) -> None:
+        """Runs the handler on one message and writes the invocation's line. Raises NotDone unless it is done."""
+        trace_id, span_id = trace_of(delivery.traceparent)
+        log = Log(function=self.name, invocation_id=delivery.invocation_id, trace_id=trace_id)
+        deadline = Deadline(self._time_limit_s)
+        began = time.monotonic()
+        fault: BaseException | None = None
+        try:
+            clients = await asyncio.to_thread(self.clients)
+            context = Context(
+                function=self.name, invocation_id=delivery.invocation_id, trace_id=trace_id, span_id=span_id,
+                attempt=delivery.attempt, deadline=deadline, clients=clients, log=log,
+            )  # fmt: skip
+            outcome = await self._outcome(message, context)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the line is written and the platform delivers again
+            fault = error
+            outcome = Retry(f"{type(error).__name__}: {error}")
+        _report(log, outcome, time.monotonic() - began)
+        if not isinstance(outcome, Done):
+            raise NotDone(outcome.reason) from fault
+
+    async def _outcome(self, message: bytes | msgspec.Struct, context: Context[Any]) -> Outcome:
+        if isinstance(message, bytes):
+            try:
+                message = decode(message, self._kind)
+            except Undecodable as error:
+                return Dead(str(error))
+        assert self._handle is not None  # noqa: S101 - checked when it was imported
+        if inspect.iscoroutinefunction(self._handle):
+            outcome: Outcome = await self._handle(message, context)
+        else:
+            outcome = await asyncio.to_thread(self._handle, message, context)
+        return outcome
+
+
+def _report(log: Log, outcome: Outcome, seconds: float) -> None:
+    """The one line that ends an invocation."""
+    fields: dict[str, Any] = {"outcome": type(outcome).__name__.lower(), "seconds": round(seconds, 3)}
+    if isinstance(outcome, Done):
+        if outcome.counts is not None:
+            fields["counts"] = dict(outcome.counts)
+        if outcome.summary is not None:
+            fields["summary"] = outcome.summary
+        log.info("invocation", **fields)
+    else:
+        log.error("invocation", **fields, reason=outcome.reason)
