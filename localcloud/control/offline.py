@@ -3,7 +3,8 @@
 from localcloud.control import rules
 from localcloud.control.kinds import Place, Tenancy, Values
 from localcloud.engine.provider import Checked, Difference, Made, Refused
-from localcloud.engine.values import UNKNOWN
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 class OfflineCloud:
@@ -44,9 +45,9 @@ class OfflineCloud:
         raise Refused(f"{type_} {id_}: a preview deletes nothing")
 
     def invoke(self, token: str, args: Values) -> Values:
-        """Who is deploying: known only when somebody is."""
+        """Who deploys is known only when somebody does: the nil GUID stands for them (functions cannot answer unknown)."""
         del args
-        return client_config(self._here.tenancy, token, UNKNOWN)
+        return client_config(self._here.tenancy, token, NOBODY)
 
     def _only(self, preview: bool) -> None:
         if not preview:

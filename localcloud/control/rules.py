@@ -5,12 +5,16 @@ exactly what an `up` would refuse.
 """
 
 import hashlib
+import json
+import uuid
 
 from localcloud.control import check as constraints
 from localcloud.control.kinds import Place, Subject, Values
 from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
 from localcloud.engine.values import UNKNOWN, changed_paths, has_unknown
+
+GUID_NAMED = {"azure-native:authorization:RoleAssignment", "azure-native:authorization:RoleDefinition"}
 
 
 def check(type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
@@ -57,11 +61,15 @@ def _outputs(here: Place, type_: str, subject: Subject) -> Values:
 
 
 def _with_name(type_: str, name: str, old: Values | None, inputs: Values) -> Values:
-    """Auto-naming as the real provider does it: the logical name and eight characters, kept on later runs."""
+    """Auto-naming as the real provider does it (a GUID, or the logical name and eight characters), kept on later runs.
+
+    Made from the inputs instead of at random: two previews of one program are equal.
+    """
     prop = constraints.describe(type_).get("name_property") if type_.startswith("azure-native:") else None
     if not isinstance(prop, str) or prop in inputs:
         return inputs
     if old and old.get(prop):
         return {**inputs, prop: old[prop]}
-    suffix = hashlib.sha256(f"{type_}:{name}:{sorted(inputs)}".encode()).hexdigest()[:8]
-    return {**inputs, prop: f"{name}{suffix}"}
+    digest = hashlib.sha256(f"{type_}:{name}:{json.dumps(inputs, sort_keys=True)}".encode()).hexdigest()
+    guid = type_ in GUID_NAMED
+    return {**inputs, prop: str(uuid.UUID(digest[:32])) if guid else f"{name}{digest[:8]}"}

@@ -6,8 +6,10 @@ Pulumi's own engine; it keeps its record in state.py and knows no resource type.
 
 import asyncio
 import contextvars
+import logging
 import runpy
 import sys
+import traceback
 from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
@@ -109,10 +111,26 @@ def _run_program(program: Program, address: str, preview: bool, main: Callable[[
     )
     pulumi.runtime.configure(settings)
     pulumi.runtime.set_all_config(program.config, program.secret_keys)
+    # One failure fails every output that waits for it; asyncio would print each of them.
+    noise = logging.getLogger("asyncio")
+    level = noise.level
+    noise.setLevel(logging.CRITICAL + 1)
     try:
         asyncio.run(pulumi.runtime.run_in_stack(main or (lambda: _run_main(program.root))))
     except pulumi.RunError as error:
         raise ProgramError(str(error)) from error
+    except Exception as error:  # whatever the program raises is the program's own failure, shown where it happened
+        raise ProgramError(_excerpt(error, program.root)) from error
+    finally:
+        noise.setLevel(level)
+
+
+def _excerpt(error: Exception, root: Path) -> str:
+    """The error and the lines of the project that led to it; the SDK's own frames help nobody."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(root))]
+    ours = [frame for frame in frames if ".venv" not in frame.filename and "localcloud" not in frame.filename]
+    lines = [f"  {Path(frame.filename).relative_to(root)}:{frame.lineno} in {frame.name}" for frame in ours[-5:]]
+    return "\n".join([f"the program failed: {type(error).__name__}: {error}", *lines])
 
 
 def _run_main(root: Path) -> None:

@@ -186,7 +186,8 @@ class EngineLog(engine_pb2_grpc.EngineServicer):
     def Log(self, request: engine_pb2.LogRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:  # noqa: N802
         """Keep what the program says."""
         del context
-        self.messages.append((engine_pb2.LogSeverity.Name(request.severity).lower(), request.message))
+        if request.severity > engine_pb2.DEBUG:
+            self.messages.append((engine_pb2.LogSeverity.Name(request.severity).lower(), request.message))
         return empty_pb2.Empty()
 
     def SetRootResource(  # noqa: N802

@@ -1,0 +1,18 @@
+"""Diagnostic settings: a resource's own audit log, sent to the workspace."""
+
+import pulumi
+from pulumi_azure_native import monitor
+
+
+def keep_audit_log(
+    name: str, resource_id: pulumi.Input[str], workspace_id: pulumi.Input[str], *, parent: pulumi.Resource
+) -> monitor.DiagnosticSetting:
+    """Every audit event of the resource goes to the workspace; how long it stays there is the workspace's to say."""
+    return monitor.DiagnosticSetting(
+        name,
+        name="audit",
+        resource_uri=resource_id,
+        workspace_id=workspace_id,
+        logs=[{"category_group": "audit", "enabled": True}],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

@@ -1,0 +1,38 @@
+"""A system: the parent of everything one pipeline declares, and the place where it is checked as a whole."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from components.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from components.storage.queue import Queue
+
+
+class System(pulumi.ComponentResource):
+    """Groups one system's resources; `finish` refuses queues that nobody consumes."""
+
+    def __init__(self, name: str) -> None:
+        """`name` as the stack's configuration says it: `log_ingest`."""
+        super().__init__("millrace:system:System", name, None, None)
+        self.name = name
+        self.queues: list[Queue] = []
+
+    @property
+    def child(self) -> pulumi.ResourceOptions:
+        """Options that make a resource part of this system."""
+        return pulumi.ResourceOptions(parent=self)
+
+    def finish(self, outputs: Mapping[str, Any]) -> None:
+        """Check the whole, then publish its outputs."""
+        for queue in self.queues:
+            if queue.consumer == "step" and not queue.consumed_by:
+                raise DeclarationError(
+                    f'Queue "{queue.queue_name}" in system {self.name}',
+                    must="every queue must have a consumer",
+                    got="none",
+                    change='add a step with On(queue, …), or declare it with consumer="operator" or "external"',
+                )
+        self.register_outputs(dict(outputs))

@@ -1,0 +1,240 @@
+"""A function app and everything it needs, derived from its steps and from what they use.
+
+From the declaration come: plan and app, identity, one role assignment per verb and scope, the AWS role, app settings,
+host.json, the package, its deployment. Nothing is said twice. Deliberately absent: keys, connection strings, slots.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_azure_native import web
+
+from components.aws.trust import WebIdentityRole
+from components.errors import DeclarationError, require
+from components.foundation.foundation import Foundation
+from components.foundation.host_storage import HostStorage
+from components.foundation.identity import Identity
+from components.foundation.resource_group import ResourceGroup
+from components.link import AwsGrant, Link
+from components.packaging.builder import PackagePlan
+from components.packaging.builder import plan as plan_package
+from components.packaging.declaration import dump
+from components.packaging.deployment import Deployment, Package
+from components.packaging.errors import PackageError
+from components.packaging.manifest import App, QueueOptions
+from components.roles import Grant
+from components.workers.app_settings import Settings, check_supplied, gather, platform_settings
+from components.workers.plans import PlanKind, Scale, plan_arguments, run_from_package, site_arguments
+from components.workers.steps import On, Step
+
+TIME_LIMIT_S = range(1, 3601)  # seconds; Consumption allows 600, Flex more; an hour is our own bound
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionWorkerArgs:
+    """One app: its steps, what they use, how large it may grow."""
+
+    group: ResourceGroup
+    foundation: Foundation
+    system: str
+    """The system's name, as logs and status show it."""
+    steps: Sequence[Step]
+    uses: Sequence[Link] = ()
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """Plain settings (no secrets: those come by `Vault.secret`)."""
+    time_limit_s: int = 300
+    """Seconds one call may take; the platform stops it then."""
+    plan: PlanKind = "flex"
+    memory_mb: int = 2048
+    """Memory of an instance (Flex)."""
+    max_instances: int = 40
+    """Flex's smallest limit is 40."""
+    queues: QueueOptions = field(default_factory=QueueOptions)
+
+    def __post_init__(self) -> None:
+        """Plain values are checked at once."""
+        require(self.steps, "FunctionWorker", must="steps must name at least one", got="none", change="add a step")
+        require(
+            self.time_limit_s in TIME_LIMIT_S,
+            "FunctionWorker",
+            must=f"time_limit_s must be {TIME_LIMIT_S.start} to {TIME_LIMIT_S.stop - 1} seconds",
+            got=self.time_limit_s,
+            change="set time_limit_s=300",
+        )
+        require(
+            self.plan != "consumption" or self.time_limit_s <= 600,
+            "FunctionWorker",
+            must="time_limit_s must be 600 at most on plan consumption",
+            got=self.time_limit_s,
+            change='set time_limit_s=600 or plan="flex"',
+        )
+
+
+class FunctionWorker(pulumi.ComponentResource):
+    """A deployed function app. Children are attributes, for transforms and for reading."""
+
+    app_name: str
+    host_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FunctionWorkerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """`name`: the app's (`log-ingest`); the physical one adds stack and hash."""
+        super().__init__("millrace:workers:FunctionWorker", name, None, opts)
+        self._name, self._args, self._who = name, args, f'FunctionWorker "{name}"'
+        self._environment = args.group.environment
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._scale = Scale(plan=args.plan, memory_mb=args.memory_mb, max_instances=args.max_instances)
+        self._check()
+        self.package_plan = self._plan_package()
+        self.identity = Identity(name, args.group, opts=self._child)
+        self.storage = HostStorage(name, args.group, opts=self._child)
+        links = self._links()
+        self.assignments = self.identity.grant(self._grants(links))
+        settings = self._settings(links)
+        self.package = self._create_package()
+        self.site = self._create_site(settings, links)
+        self.deployment = self._create_deployment()
+        self.app_name = self._physical
+        self.host_name = self.site.default_host_name
+        self.register_outputs({"app_name": self.app_name, "package": self.package_plan.digest})
+
+    @property
+    def _physical(self) -> str:
+        return self._environment.name("function_app", self._name)
+
+    def _check(self) -> None:
+        self._scale.check(self._who, self._environment)
+        names: set[str] = set()
+        for step in self._args.steps:
+            step.check(self._who)
+            require(
+                step.name not in names,
+                self._who,
+                must="each step needs a handler of its own name",
+                got=f"{step.name} twice",
+                change="rename one of the handler files",
+            )
+            names.add(step.name)
+
+    def _plan_package(self) -> PackagePlan:
+        self._app = App(
+            name=self._name,
+            system=self._args.system,
+            functions=tuple(step.function() for step in self._args.steps),
+            time_limit_s=self._args.time_limit_s,
+            queues=self._args.queues,
+        )
+        try:
+            return plan_package(self._app, root=self._environment.project_root, target=self._environment.target)
+        except PackageError as error:
+            raise DeclarationError(
+                f"{self._who}: {error.who}", must=error.must, got=error.got, change=error.change
+            ) from error
+
+    def _links(self) -> list[Link]:
+        triggers = []
+        for step in self._args.steps:
+            if isinstance(step, On):
+                step.queue.consumed_by.append(self._name)
+                triggers.append(step.queue.trigger(self.identity.client_id))
+        return [*self._args.uses, *triggers]
+
+    def _grants(self, links: Sequence[Link]) -> list[Grant]:
+        grants = [grant for link in links for grant in link.grants]
+        return [*grants, *self.storage.host_grants(self._name), self._args.foundation.telemetry.grant()]
+
+    def _settings(self, links: Sequence[Link]) -> Settings:
+        settings = gather(self._who, links, self._args.environment, self._args.steps)
+        settings |= self._become_aws_role([grant for link in links for grant in link.aws])
+        settings |= platform_settings(self.identity, self.storage, self._args.foundation.telemetry)
+        check_supplied(self._who, self.package_plan.handlers, settings)
+        return settings
+
+    def _become_aws_role(self, grants: Sequence[AwsGrant]) -> Settings:
+        """One AWS role a worker, with the statements of everything it uses there."""
+        if not grants:
+            return {}
+        role = WebIdentityRole(
+            self._name,
+            grants[0].trust,
+            subject=self.identity.principal_id,
+            statements=[statement for grant in grants for statement in grant.statements],
+            opts=self._child,
+        )
+        settings: Settings = {}
+        for grant in grants:
+            settings[f"{grant.prefix}_ROLE_ARN"] = role.arn
+            settings[f"{grant.prefix}_AUDIENCE"] = grant.trust.audience
+        return settings
+
+    def _create_package(self) -> Package:
+        return Package(
+            self._name,
+            app=self._name,
+            digest=self.package_plan.digest,
+            declaration=dump(self._app),
+            target=self._environment.target,
+            container_url=self.storage.package_container_url,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.storage.deployer]),
+        )
+
+    @property
+    def _package_url(self) -> pulumi.Output[str]:
+        return pulumi.Output.concat(self.storage.package_container_url, "/", self.package_plan.file_name)
+
+    def _create_site(self, settings: Settings, links: Sequence[Link]) -> web.WebApp:
+        environment, group = self._environment, self._args.group
+        if self._args.plan == "consumption":
+            settings = settings | run_from_package(self.identity, self._package_url)
+        self.plan = web.AppServicePlan(
+            self._name,
+            name=environment.name("plan", self._name),
+            resource_group_name=group.name,
+            location=environment.location,
+            tags=environment.all_tags(),
+            opts=self._child,
+            **plan_arguments(self._scale),
+        )
+        needs = [resource for link in links for resource in link.needs]
+        return web.WebApp(
+            self._name,
+            name=self._physical,
+            resource_group_name=group.name,
+            location=environment.location,
+            kind="functionapp,linux",
+            reserved=True,
+            server_farm_id=self.plan.id,
+            https_only=True,
+            client_cert_enabled=False,
+            public_network_access="Enabled",
+            identity={"type": "UserAssigned", "user_assigned_identities": [self.identity.id]},
+            key_vault_reference_identity=self.identity.id,
+            tags=environment.all_tags(system=self._args.system),
+            # Roles first: an app that starts without them fails, and its platform backs off.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.assignments, *needs]),
+            **site_arguments(self._scale, environment, self.identity, self.storage, settings),
+        )
+
+    def _create_deployment(self) -> Deployment:
+        props: dict[str, pulumi.Input[str]] = {
+            "app": self._name,
+            "digest": self.package_plan.digest,
+            "site_id": self.site.id,
+        }
+        if self._args.plan == "flex":
+            props["publish_url"] = self.site.host_name_ssl_states.apply(publish_url)
+            props["package_url"] = self._package_url
+        else:
+            props["management_url"] = self._environment.management_url
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[self.package, self.site])
+        return Deployment(self._name, props, opts=opts)
+
+
+def publish_url(host_names: Sequence[web.outputs.HostNameSslStateResponse] | None) -> str:
+    """The app's own deployment site, which Azure lists among its host names as the repository."""
+    for host in host_names or ():
+        if host.host_type == "Repository" and host.name:
+            return f"https://{host.name}"
+    raise DeclarationError(
+        "FunctionWorker", must="the app must list its deployment site", got="none", change="see the app in the portal"
+    )

@@ -1,0 +1,17 @@
+"""The foundation of a stack: what all systems share."""
+
+from components.foundation.foundation import Foundation
+from stacks.outputs import FoundationOutputs, export
+from stacks.settings import StackSettings
+
+
+def foundation(settings: StackSettings) -> Foundation:
+    """Declare it once per stack."""
+    legacy = "log_ingest" in settings.systems and settings.log_ingest.upload == "data_collector"
+    base = Foundation(settings.environment, shared_keys=legacy)
+    export(
+        "foundation",
+        FoundationOutputs,
+        {"workspace_id": base.workspace.id, "vault_uri": base.vault.uri},
+    )
+    return base
