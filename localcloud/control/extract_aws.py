@@ -79,7 +79,7 @@ def shape_limits(reference: str) -> Schema:
         if theirs in shape:
             found[ours] = shape[theirs]
     if "pattern" in shape:
-        found["pattern"] = f"^(?:{shape['pattern']})$"  # botocore's patterns mean the whole value
+        found["pattern"] = f"(?a)^(?:{shape['pattern']})$"  # botocore's patterns mean the whole value, \\w is ASCII
     return found
 
 

@@ -186,7 +186,14 @@ def merge(sdk: Sdk, properties: dict[str, Schema], wheel: Wheel, model: str, see
         schema.update({key: value for key, value in limit.items() if key not in {"enum", "readonly"}})
         while target["type"] in {"array", "map"}:
             target = target["items"]
-        if enum and target["type"] == "string" and not {"enum", "const"} & set(target):
+        # The SDK's enum is that of the API version which is sent, so it counts, unless it has no value in common with
+        # the wheel's: then two enums of one name were mixed up in the SDK (monitor's ConditionOperator, measured).
+        if (
+            enum
+            and target["type"] == "string"
+            and "const" not in target
+            and not set(enum) & set(target.get("enum", ()))
+        ):
             target["enum"] = enum
         inner = expression.strip("[]{}")
         for ref in [target["ref"]] if "ref" in target else target.get("one_of", []):
