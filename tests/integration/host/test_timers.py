@@ -15,6 +15,7 @@ import pytest
 
 from localcloud.host.functions import FunctionsHost
 from localcloud.host.spec import AppSpec, HostError, LogLine
+from tests.integration.host.waiting import until
 
 Make = Callable[..., AppSpec]
 
@@ -27,12 +28,6 @@ async def running(spec: AppSpec, lines: list[LogLine] | None = None) -> AsyncIte
         yield host
     finally:
         await host.stop()
-
-
-async def until(true: Callable[[], bool], limit_s: float = 15) -> None:
-    async with asyncio.timeout(limit_s):
-        while not true():  # noqa: ASYNC110 - any condition, not one that tells
-            await asyncio.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
