@@ -119,5 +119,11 @@ class FileLetters:
 
 def excerpt(text: bytes) -> str:
     """The beginning, at most 200 bytes of printable ASCII: everything else is escaped."""
-    shown = text[:EXCERPT_BYTES].decode("utf-8", "backslashreplace")
-    return shown.encode("unicode_escape")[:EXCERPT_BYTES].decode("ascii")
+    shown = text[:EXCERPT_BYTES].decode("utf-8", "surrogateescape")
+    escaped = (
+        f"\\x{ord(char) - 0xDC00:02x}"
+        if "\udc80" <= char <= "\udcff"
+        else char.encode("unicode_escape").decode("ascii")
+        for char in shown
+    )
+    return "".join(escaped)[:EXCERPT_BYTES]

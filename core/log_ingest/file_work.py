@@ -7,7 +7,7 @@ thread. Memory: the batch in hand and at most `_UNDER_WAY` chunks per file.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -142,6 +142,7 @@ class FileWork:
     failed: Fault | None = None
     moved: bool = False
     fetched: int = 0
+    unpacked: int = 0
     under_way: set[Future[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -188,7 +189,8 @@ class FileWork:
         whole = whole and self.failed is None
         if whole or self.moved or self.letters.new:
             self.progress.save(done=whole, dead=self.letters.recorded)
-        tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts, bytes_fetched=self.fetched)
+        tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts)
+        tally.add(bytes_fetched=self.fetched, bytes_unpacked=self.unpacked)
         if self.failed is not None:
             return Verdict(End.FAILED, str(self.failed), passing=isinstance(self.failed, Transient), moved=self.moved)
         if not whole:
@@ -200,15 +202,20 @@ class FileWork:
         """Reads to the end, or to the damage; False when it stopped before: no time left, or an upload failed."""
         line = 0
         try:
-            for batch in split(utf8(unpacked(self._read, self.desk.rules.max_object_bytes))):
+            for batch in split(utf8(self._unpacked())):
                 line = batch.lines[-1] if batch.lines else line
                 self._take(batch)
                 if self.failed is not None or self.desk.late():
                     return False
         except Damaged as damage:
-            self.letters.add(DeadEntry(scope="file", reason=str(damage), line=line, position=self.position))
+            self.letters.add(DeadEntry(scope="file", reason=str(damage), line=line + 1, position=self.position + 1))
             self.desk.tally.failure(str(damage))
         return True
+
+    def _unpacked(self) -> Iterator[bytes]:
+        for piece in unpacked(self._read, self.desk.rules.max_object_bytes):
+            self.unpacked += len(piece)
+            yield piece
 
     def _read(self, size: int) -> bytes:
         piece = self.opened.read(size)

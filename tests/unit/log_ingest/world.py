@@ -62,7 +62,7 @@ class MemoryQueue:
         self.messages[name] = _Queued(name, body if isinstance(body, str) else json.dumps(body))
         return name
 
-    def receive(self, count: int, *, wait_s: int, visibility_s: int) -> Sequence[Message]:
+    def receive(self, count: int, *, wait_s: int, visibility_s: int) -> Sequence[Message]:  # noqa: ARG002
         got: list[Message] = []
         with self.lock:
             for one in self.messages.values():
@@ -124,7 +124,7 @@ class MemoryObjects:
         self.objects[bucket, key] = (body, modified or datetime(2025, 10, 31, 12, 30, tzinfo=UTC))
         return hashlib.md5(body).hexdigest()  # noqa: S324 - S3's ETag
 
-    def open(self, bucket: str, key: str, version: str | None) -> MemoryObject:
+    def open(self, bucket: str, key: str, version: str | None) -> MemoryObject:  # noqa: ARG002
         self.opened.append(key)
         if bucket in self.denied or key in self.denied:
             raise Denied(f"s3 get {bucket}/{key}: 403 AccessDenied")
@@ -148,10 +148,10 @@ class MemoryTable:
         self.rows: list[dict[str, Any]] = []
         self.uploads: list[int] = []
         self.lock = threading.Lock()
-        self.before: Callable[[list[dict[str, Any]]], None] = lambda rows: None
-        self.after: Callable[[list[dict[str, Any]]], None] = lambda rows: None
+        self.before: Callable[[list[dict[str, Any]]], None] = lambda _: None
+        self.after: Callable[[list[dict[str, Any]]], None] = lambda _: None
 
-    def send(self, body: bytes, *, until: float | None = None) -> tuple[int, int]:
+    def send(self, body: bytes, *, until: float | None = None) -> tuple[int, int]:  # noqa: ARG002
         assert len(body) <= self.max_bytes
         rows = json.loads(body)
         assert isinstance(rows, list)
