@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from components.aws.trust import EntraTrust
 from components.errors import require
-from components.link import AwsGrant, Link, setting_prefix
+from components.link import AwsGrant, Link, after, setting_prefix
 
 RETENTION_S = 14 * 24 * 3600  # seconds; SQS's longest: nothing may expire while somebody mends a fault
 
@@ -100,29 +100,33 @@ class LogBucket(pulumi.ComponentResource):
             self.queue_url = pulumi.Output.from_input(f"https://sqs.{region}.amazonaws.com/{account}/{queue}")
             self.dead_letter_queue_url = None
             return
-        dead = self._queue("dead", message_retention_seconds=RETENTION_S)
-        redrive = dead.arn.apply(
+        dead, dead_arn = self._queue("dead", message_retention_seconds=RETENTION_S)
+        redrive = dead_arn.apply(
             lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": self._args.max_receives})
         )
-        main = self._queue(
+        main, self.queue_arn = self._queue(
             "",
             message_retention_seconds=RETENTION_S,
             visibility_timeout_seconds=self._args.visibility_s,
             receive_wait_time_seconds=20,  # SQS's longest poll: fewer empty answers
             redrive_policy=redrive,
         )
-        self.queue_arn, self.queue_url, self.dead_letter_queue_url = main.arn, main.url, dead.url
+        self.queue_url, self.dead_letter_queue_url = main.url, dead.url
 
-    def _queue(self, part: str, **attributes: Any) -> aws.sqs.Queue:
+    def _queue(self, part: str, **attributes: Any) -> tuple[aws.sqs.Queue, pulumi.Output[str]]:
+        """A queue and its ARN, which is known before it exists: a preview can show the policies that name it."""
+        environment = self._environment
         name = f"{self._name}-{part}" if part else self._name
-        return aws.sqs.Queue(
+        physical = environment.name("sqs_queue", f"logs-{name}")
+        queue = aws.sqs.Queue(
             name,
-            name=self._environment.name("sqs_queue", f"logs-{name}"),
+            name=physical,
             sqs_managed_sse_enabled=True,
-            tags=self._environment.all_tags(),
+            tags=environment.all_tags(),
             opts=self._child,
             **attributes,
         )
+        return queue, after(f"arn:aws:sqs:{environment.aws_region}:{environment.aws_account_id}:{physical}", queue)
 
     def _find_bucket(self) -> None:
         if self._args.existing_bucket:
@@ -131,29 +135,30 @@ class LogBucket(pulumi.ComponentResource):
             self._allow_notifications()
             return
         environment = self._environment
+        physical = environment.name("bucket", f"millrace-{self._name}")
         bucket = aws.s3.Bucket(
             self._name,
-            bucket=environment.name("bucket", f"millrace-{self._name}"),
+            bucket=physical,
             force_destroy=not environment.keeps_data,
             tags=environment.all_tags(),
             opts=pulumi.ResourceOptions(parent=self, protect=environment.keeps_data or None),
         )
-        self.bucket_name, self.bucket_arn = bucket.bucket, bucket.arn
-        self._close(bucket)
+        self.bucket_name, self.bucket_arn = after(physical, bucket), after(f"arn:aws:s3:::{physical}", bucket)
+        self._close()
         allowed = self._allow_notifications()
         aws.s3.BucketNotification(
             self._name,
-            bucket=bucket.bucket,
+            bucket=self.bucket_name,
             queues=[{"queue_arn": self.queue_arn, "events": ["s3:ObjectCreated:*"], "id": "created"}],
             # S3 sends a test event at once and refuses a queue that does not let it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed] if allowed else []),
         )
 
-    def _close(self, bucket: aws.s3.Bucket) -> None:
+    def _close(self) -> None:
         """Private, encrypted, versioned, TLS only; writable by the named writers; emptied after `keep_days`."""
         aws.s3.BucketPublicAccessBlock(
             self._name,
-            bucket=bucket.bucket,
+            bucket=self.bucket_name,
             block_public_acls=True,
             block_public_policy=True,
             ignore_public_acls=True,
@@ -161,20 +166,20 @@ class LogBucket(pulumi.ComponentResource):
             opts=self._child,
         )
         aws.s3.BucketOwnershipControls(
-            self._name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
+            self._name, bucket=self.bucket_name, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             self._name,
-            bucket=bucket.bucket,
+            bucket=self.bucket_name,
             rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
             opts=self._child,
         )
         aws.s3.BucketVersioning(
-            self._name, bucket=bucket.bucket, versioning_configuration={"status": "Enabled"}, opts=self._child
+            self._name, bucket=self.bucket_name, versioning_configuration={"status": "Enabled"}, opts=self._child
         )
         aws.s3.BucketLifecycleConfiguration(
             self._name,
-            bucket=bucket.bucket,
+            bucket=self.bucket_name,
             rules=[
                 {
                     "id": "expire",
@@ -189,8 +194,8 @@ class LogBucket(pulumi.ComponentResource):
         )
         aws.s3.BucketPolicy(
             self._name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(lambda arn: bucket_policy(arn, self._args.writers)),
+            bucket=self.bucket_name,
+            policy=self.bucket_arn.apply(lambda arn: bucket_policy(arn, self._args.writers)),
             opts=self._child,
         )
 

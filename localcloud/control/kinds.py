@@ -85,11 +85,13 @@ Apply = Callable[[Locality, Subject], Awaitable[None]]
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """One type.
 
-    `id_of`: the id, where constraints do not say it (AWS); `outputs`: what the cloud adds to the inputs; `apply`: make
-    it so, repeatable without change; `remove`: undo it.
+    `id_of`: the id, where constraints do not say it (AWS); `outputs`: what the cloud adds to the inputs;
+    `echo`: the inputs as outputs show them, where the two differ in shape; `apply`: make it so, repeatable without
+    change; `remove`: undo it.
     """
 
     id_of: Callable[[Place, Subject], str] | None = None
     outputs: Callable[[Place, Subject], Values] = _nothing_added
+    echo: Callable[[Values], Values] = dict
     apply: Apply | None = None
     remove: Apply | None = None

@@ -45,7 +45,7 @@ class OfflineCloud:
         raise Refused(f"{type_} {id_}: a preview deletes nothing")
 
     def invoke(self, token: str, args: Values) -> Values:
-        """Who deploys is known only when somebody does: the nil GUID stands for them (functions cannot answer unknown)."""
+        """Who deploys is known only when somebody does: the nil GUID stands for them, as functions must answer."""
         del args
         return client_config(self._here.tenancy, token, NOBODY)
 

@@ -12,7 +12,7 @@ from localcloud.control import check as constraints
 from localcloud.control.kinds import Place, Subject, Values
 from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
-from localcloud.engine.values import UNKNOWN, changed_paths, has_unknown
+from localcloud.engine.values import UNKNOWN, changed_paths
 
 GUID_NAMED = {"azure-native:authorization:RoleAssignment", "azure-native:authorization:RoleDefinition"}
 
@@ -33,11 +33,9 @@ def diff(type_: str, old: Values, new: Values) -> Difference:
 
 def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -> Made:
     """The resource as it will be: its id and its outputs; in a preview only what the inputs already tell."""
-    if preview and has_unknown(inputs):
-        return Made("", inputs)
     kind, subject = kind_of(type_), Subject(name=name, inputs=inputs)
     if preview:
-        return Made("", inputs)
+        return Made("", kind.echo(inputs))
     subject.id = kind.id_of(here, subject) if kind.id_of else arm_id(here, type_, inputs)
     return Made(subject.id, _outputs(here, type_, subject))
 
@@ -53,11 +51,11 @@ def arm_id(here: Place, type_: str, inputs: Values) -> str:
 
 
 def _outputs(here: Place, type_: str, subject: Subject) -> Values:
-    added = kind_of(type_).outputs(here, subject)
+    kind = kind_of(type_)
     base: Values = {}
     if type_.startswith("azure-native:"):
         base = {"name": subject.last, "azureApiVersion": ""}
-    return {**base, **subject.inputs, **added}
+    return {**base, **kind.echo(subject.inputs), **kind.outputs(here, subject)}
 
 
 def _with_name(type_: str, name: str, old: Values | None, inputs: Values) -> Values:
