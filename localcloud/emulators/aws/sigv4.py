@@ -1,0 +1,153 @@
+"""Checking AWS Signature Version 4, from the Authorization header or a presigned URL.
+
+Source: *Signature Version 4 signing process*. Unlike clients, a server has the request as it came over the wire: raw path
+and raw query are used, so that no re-encoding can differ. Payload hashes are taken as declared in x-amz-content-sha256;
+who reads the body compares it (`payload_sha256`).
+"""
+
+import datetime
+import hashlib
+import hmac
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+from aiohttp import web
+
+from localcloud.emulators.aws.errors import AwsError
+
+MAX_SKEW_S: Final = 900
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_EMPTY: Final = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parts of a request's signature. `payload_sha256` is hex, UNSIGNED-PAYLOAD, a STREAMING-… name, or None when
+    the body itself must be hashed (services other than S3).
+    """
+
+    access_key: str
+    scope: str
+    signed_headers: list[str]
+    value: str
+    amz_date: str
+    token: str | None
+    payload_sha256: str | None
+    expires_s: int | None = None
+
+    @property
+    def service(self) -> str:
+        """The service the key was derived for."""
+        return self.scope.split("/")[2]
+
+
+def read_signature(request: web.BaseRequest) -> Signature | None:
+    """The signature a request carries; None for an anonymous request, AwsError for a broken one."""
+    header = request.headers.get("Authorization", "")
+    if header:
+        return _from_header(request, header)
+    if "X-Amz-Signature" in request.query:
+        return _from_query(request)
+    return None
+
+
+def _from_header(request: web.BaseRequest, header: str) -> Signature:
+    algorithm, _, rest = header.partition(" ")
+    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+    access_key, _, scope = parts.get("Credential", "").partition("/")
+    if algorithm != _ALGORITHM or scope.count("/") != 3 or not parts.get("Signature"):
+        raise AwsError(
+            "IncompleteSignature", "Authorization header requires 'Credential', 'SignedHeaders', 'Signature'.", 400
+        )
+    return Signature(
+        access_key=access_key,
+        scope=scope,
+        signed_headers=parts.get("SignedHeaders", "").split(";"),
+        value=parts["Signature"],
+        amz_date=request.headers.get("X-Amz-Date", ""),
+        token=request.headers.get("X-Amz-Security-Token"),
+        payload_sha256=request.headers.get("x-amz-content-sha256"),
+    )
+
+
+def _from_query(request: web.BaseRequest) -> Signature:
+    query = request.query
+    access_key, _, scope = query.get("X-Amz-Credential", "").partition("/")
+    if query.get("X-Amz-Algorithm") != _ALGORITHM or scope.count("/") != 3:
+        raise AwsError("AuthorizationQueryParametersError", "The query-string signature is incomplete.", 400)
+    return Signature(
+        access_key=access_key,
+        scope=scope,
+        signed_headers=query.get("X-Amz-SignedHeaders", "").split(";"),
+        value=query["X-Amz-Signature"],
+        amz_date=query.get("X-Amz-Date", ""),
+        token=query.get("X-Amz-Security-Token"),
+        payload_sha256="UNSIGNED-PAYLOAD",
+        expires_s=int(query.get("X-Amz-Expires", "0") or 0),
+    )
+
+
+def check_signature(request: web.BaseRequest, signature: Signature, secret: str, body: bytes, now: float) -> None:
+    """AwsError unless `secret` made this signature recently."""
+    _check_time(signature, now)
+    raw_path, _, raw_query = request.raw_path.partition("?")
+    payload = signature.payload_sha256 or (hashlib.sha256(body).hexdigest() if body else _EMPTY)
+    headers = "".join(f"{name}:{_header(request, name)}\n" for name in signature.signed_headers)
+    canonical = "\n".join(
+        [
+            request.method,
+            raw_path or "/",
+            _canonical_query(raw_query),
+            headers,
+            ";".join(signature.signed_headers),
+            payload,
+        ]
+    )
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = "\n".join([_ALGORITHM, signature.amz_date, signature.scope, digest])
+    expected = hmac.new(_signing_key(secret, signature.scope), to_sign.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, signature.value):
+        raise AwsError(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+            "Key and signing method. Consult the service documentation for details.",
+            403,
+        )
+
+
+def _check_time(signature: Signature, now: float) -> None:
+    try:
+        moment = datetime.datetime.strptime(signature.amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+    except ValueError as error:
+        raise AwsError(
+            "IncompleteSignature", f"X-Amz-Date must be ISO 8601 basic, got {signature.amz_date!r}."
+        ) from error
+    age = now - moment.timestamp()
+    if signature.expires_s is not None:
+        if age > signature.expires_s:
+            raise AwsError("AccessDenied", "Request has expired", 403)
+    elif abs(age) > MAX_SKEW_S:
+        code = "RequestTimeTooSkewed" if signature.service == "s3" else "SignatureDoesNotMatch"
+        raise AwsError(code, "The difference between the request time and the current time is too large.", 403)
+
+
+def _canonical_query(raw_query: str) -> str:
+    pairs = [
+        (k, v) for k, v in parse_qsl(raw_query.replace("+", "%2B"), keep_blank_values=True) if k != "X-Amz-Signature"
+    ]
+    encoded = sorted((quote(k, safe="-_.~"), quote(v, safe="-_.~")) for k, v in pairs)
+    return "&".join(f"{k}={v}" for k, v in encoded)
+
+
+def _header(request: web.BaseRequest, name: str) -> str:
+    return ",".join(" ".join(value.split()) for value in request.headers.getall(name, []))
+
+
+@lru_cache(maxsize=256)
+def _signing_key(secret: str, scope: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return key

@@ -1,0 +1,162 @@
+"""Azurite as a child process: plain http on loopback, reached by our door only.
+
+Accounts must be named when Azurite starts, ours appear while it runs: so it starts with a fixed pool of slots with random
+keys, and `storage` maps account names to slots. Blobs are durable at once; queues are saved every 5 s and at an orderly
+stop, so a SIGKILL of Azurite loses queue messages of the last 5 s (a property of Azurite). A SIGKILL of *this* process
+does not: Azurite sees its stdin close and stops in order.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from localcloud.emulators.azurite_install import PINS, install_azurite, node_files
+from localcloud.emulators.ports import HOST, Ports
+from localcloud.emulators.private_files import keep_private, private_folder, write_private
+
+SLOTS: Final = 24
+START_LIMIT_S: Final = 30.0
+STOP_LIMIT_S: Final = 8.0
+SAS_LIFETIME_S: Final = 86_400
+_SAS_VERSION: Final = "2021-12-02"
+
+
+class Azurite:
+    """The child and its slots. `blob_url` and `queue_url` are its addresses once `start` returned."""
+
+    def __init__(self, folder: Path, ports: Ports) -> None:
+        self._folder = private_folder(folder)
+        self._ports = ports
+        self._keys: dict[str, str] = json.loads(keep_private(folder / "slots.json", _new_slots))
+        self._sas: dict[str, tuple[float, str]] = {}
+        self._process: asyncio.subprocess.Process | None = None
+        self._pid_file = folder / "azurite.pid"
+        self.blob_url = self.queue_url = ""
+
+    @property
+    def slots(self) -> list[str]:
+        """The names of the slots, in order."""
+        return list(self._keys)
+
+    async def start(self, say: Callable[[str], None]) -> None:
+        """Installs Azurite if need be, starts it, returns when it listens. RuntimeError with its last words otherwise."""
+        installed = await install_azurite(say)
+        node, _ = node_files()
+        await self._end_leftover()
+        blob_port, queue_port = self._ports.free("azurite-blob"), self._ports.free("azurite-queue")
+        accounts = ";".join(f"{slot}:{key}" for slot, key in self._keys.items())
+        log_file = self._folder / "azurite.log"
+        starter = [
+            *(
+                node,
+                "--require",
+                PINS / "end_with_parent.js",
+                installed / "node_modules/azurite/dist/src/azurite.js",
+                "--silent",
+                "--disableTelemetry",
+            ),
+            *("--skipApiVersionCheck", "--location", private_folder(self._folder / "data")),
+            *("--blobHost", HOST, "--blobPort", blob_port, "--queueHost", HOST, "--queuePort", queue_port),
+            *("--tableHost", HOST, "--tablePort", self._ports.free("azurite-table")),
+        ]
+        with log_file.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *map(str, starter),
+                cwd=self._folder,
+                env={"AZURITE_ACCOUNTS": accounts, "PATH": str(node.parent)},
+                stdin=asyncio.subprocess.PIPE,  # never written: its end tells Azurite that we are gone
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor, which stops us in order
+            )
+        write_private(self._pid_file, str(self._process.pid).encode())
+        for port in (blob_port, queue_port):
+            await self._listens(port, log_file)
+        self.blob_url, self.queue_url = f"http://{HOST}:{blob_port}", f"http://{HOST}:{queue_port}"
+
+    async def stop(self) -> None:
+        """Asks Azurite to save and end; kills it after 8 s."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        self._pid_file.unlink(missing_ok=True)
+
+    def sas(self, slot: str) -> str:
+        """An account SAS (query string without `?`) for everything in a slot; only the door ever sees it."""
+        ends, query = self._sas.get(slot, (0.0, ""))
+        if ends < time.time() + SAS_LIFETIME_S / 2:
+            ends = time.time() + SAS_LIFETIME_S
+            query = _account_sas(slot, self._keys[slot], ends)
+            self._sas[slot] = ends, query
+        return query
+
+    async def _end_leftover(self) -> None:
+        """Two Azurites on one folder would spoil it: the one of a killed predecessor gets its time to save, then ends."""
+        if not self._pid_file.exists():
+            return
+        pid = int(self._pid_file.read_bytes())
+        deadline = time.monotonic() + STOP_LIMIT_S
+        while _is_azurite(pid) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        if _is_azurite(pid):
+            os.kill(pid, signal.SIGKILL)
+        self._pid_file.unlink(missing_ok=True)
+
+    async def _listens(self, port: int, log_file: Path) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline:
+            if self._process is not None and self._process.returncode is not None:
+                break
+            try:
+                _, writer = await asyncio.open_connection(HOST, port)
+            except OSError:
+                await asyncio.sleep(0.03)
+                continue
+            writer.close()
+            return
+        raise RuntimeError(f"Azurite must listen on port {port} within {START_LIMIT_S:.0f} s; it says: "
+                           f"{log_file.read_text(errors='replace')[-1000:]!r}")  # fmt: skip
+
+
+def _new_slots() -> bytes:
+    names = [f"slot{number:02}" for number in range(1, SLOTS + 1)]
+    return json.dumps({name: base64.b64encode(secrets.token_bytes(64)).decode() for name in names}).encode()
+
+
+def _account_sas(account: str, key: str, ends: float) -> str:
+    """Source: *Create an account SAS*, string-to-sign of version 2020-12-06 and later."""
+    expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
+    permissions, services, types = "rwdlacup", "bq", "sco"
+    to_sign = "\n".join([account, permissions, services, types, "", expiry, "", "", _SAS_VERSION, "", ""])
+    digest = hmac.new(base64.b64decode(key), to_sign.encode(), hashlib.sha256).digest()
+    fields = {"sv": _SAS_VERSION, "ss": services, "srt": types, "sp": permissions, "se": expiry}
+    return urlencode({**fields, "sig": base64.b64encode(digest).decode()})
+
+
+def _is_azurite(pid: int) -> bool:
+    """Whether a process of this number lives and (where /proc tells) is an Azurite, not somebody else with the same number."""
+    command = Path(f"/proc/{pid}/cmdline")
+    with contextlib.suppress(OSError):
+        return b"azurite" in command.read_bytes()
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return not command.parent.parent.joinpath("self").exists()

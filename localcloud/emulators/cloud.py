@@ -1,0 +1,122 @@
+"""The local cloud as one object: every protocol in this process (Azurite as a child), on one asyncio loop."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from localcloud.emulators.access import Access
+from localcloud.emulators.aws.aws import Aws
+from localcloud.emulators.azurite import Azurite
+from localcloud.emulators.ca import CertificateAuthority
+from localcloud.emulators.door import Door
+from localcloud.emulators.entra_gate import EntraGate, json_reply, token_middleware
+from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
+from localcloud.emulators.identity_site import TOKEN_PATH, IdentitySite
+from localcloud.emulators.logs import Logs
+from localcloud.emulators.ports import Ports
+from localcloud.emulators.private_files import private_folder
+from localcloud.emulators.queue_depth import QueueDepth
+from localcloud.emulators.storage import Storage, StorageService
+from localcloud.emulators.vault import Vaults
+
+
+def _quiet(message: str) -> None:
+    """Progress that nobody asked for."""
+    del message
+
+
+class LocalCloud:
+    """Starts and stops the emulators under `home` (durable, private) and gives them out by name.
+
+    The control plane replays its puts after each start: all of them are idempotent. Data (objects, messages, rows,
+    secrets, keys) is the emulators' own and survives. `say` is told about long steps (the first install of Azurite).
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        tenant_id: str,
+        subscription_id: str,
+        aws_account: str,
+        region: str = "eu-central-1",
+        clock: Callable[[], float] = time.time,
+        say: Callable[[str], None] = _quiet,
+        token_lifetime_s: int = MANAGED_IDENTITY_LIFETIME_S,
+    ) -> None:
+        self.subscription_id = subscription_id
+        self._say, self._clock, self._token_lifetime_s = say, clock, token_lifetime_s
+        home = private_folder(home)
+        self._ca = CertificateAuthority(home / "ca")
+        ports = Ports(home / "ports.json")
+        self.door = Door(ports, self._ca.server_context)
+        self.identity = Identity(home / "identity", tenant_id=tenant_id, clock=clock)
+        self.access = Access()
+        self._gate = EntraGate(self.identity, self.access)
+        self._azurite = Azurite(home / "azurite", ports)
+        self.storage = Storage(home / "storage.json", self._azurite)
+        self.aws = Aws(home / "aws", self.identity, account_id=aws_account, region=region, clock=clock)
+        self.logs = Logs(home / "logs", self._gate, clock=clock)
+        self.vault = Vaults(home / "vault", self.door, self._gate, clock=clock)
+        self.endpoints: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """Opens every door and starts Azurite; `endpoints` is complete afterwards (but for mounted applications)."""
+        site = IdentitySite(
+            self.identity, clock=self._clock, asked=self._count_token, lifetime_s=self._token_lifetime_s
+        )
+        identity = await self.door.open_app("identity", site.app(), tls=False)
+        await self.storage.start()
+        await self._azurite.start(self._say)
+        services = (
+            *(StorageService("blob", self.storage, self._gate), StorageService("queue", self.storage, self._gate)),
+            *(self.aws.s3, self.aws.sqs, self.aws.sts, self.logs.ingestion, self.logs.collector),
+        )
+        addresses = {service.name: await self.door.open(service) for service in services}
+        self.aws.sqs.base = addresses["sqs"]
+        self.logs.base = addresses["logs"]
+        self.endpoints.update(addresses)
+        self.endpoints.update(identity=identity + TOKEN_PATH, ca_file=str(self._ca.ca_file))
+
+    async def stop(self) -> None:
+        """Closes every door and lets Azurite save; all data stays."""
+        await self.door.close_all()
+        await self.storage.stop()
+        await self._azurite.stop()
+        self.logs.close()
+        self.vault.close()
+        self.aws.close()
+        self.endpoints.clear()
+
+    async def mount(self, service: str, app: web.Application, audience: str) -> str:
+        """Serves somebody else's application behind the door: the bearer token for `audience` is checked first and its
+        claims are in `request["claims"]`. Answers the address, which is also in `endpoints[service]`.
+        """
+        app.middlewares.insert(0, token_middleware(self._gate, audience, json_reply, self._counter(service)))
+        self.endpoints[service] = await self.door.open_app(service, app)
+        return self.endpoints[service]
+
+    async def queues(self) -> list[QueueDepth]:
+        """The depth of every queue of every kind."""
+        return [*self.aws.depths(), *await self.storage.depths()]
+
+    async def in_flight(self) -> int:
+        """Messages of every queue that are visible, invisible or scheduled; dead letters are not in flight."""
+        dead = self.aws.dead_queues()
+        return sum(
+            depth.active + depth.in_flight + depth.scheduled
+            for depth in await self.queues()
+            if depth.name not in dead and not depth.name.endswith("-poison")
+        )
+
+    def _count_token(self, client_id: str) -> None:
+        del client_id
+        self.door.calls["identity", "token"] += 1
+
+    def _counter(self, service: str) -> Callable[[str, bool], None]:
+        def count(operation: str, admitted: bool) -> None:
+            (self.door.calls if admitted else self.door.refused)[service, operation] += 1
+
+        return count

@@ -1,0 +1,151 @@
+"""The one door in front of every HTTP emulator: it ends TLS, has each service check its caller, counts, and answers.
+
+A service is two steps: `admit` says who calls and what for (or raises `Refusal` with the answer in the service's own
+shape), `answer` does it. Between the two the door counts the call and asks the one fault hook. Bodies stay streams, paths
+stay raw, nothing is decompressed on the way.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from aiohttp import web
+
+from localcloud.emulators.ports import HOST, Ports
+
+MAX_BUFFERED_BODY: Final = 32 * 1024 * 1024
+"""Bytes that `request.read()` may hold in memory; what may be larger (objects, blobs) is streamed."""
+SHUTDOWN_S: Final = 2.0
+log = logging.getLogger("millrace.door")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What the fault hook is told about an admitted call."""
+
+    service: str
+    operation: str
+    method: str
+    path: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An admitted request: the service's name for the operation, the caller, and what `admit` already parsed."""
+
+    operation: str
+    caller: str
+    detail: Any = None
+
+
+Fault = Callable[[RequestInfo], Awaitable[web.StreamResponse | None]]
+"""Answers instead of the service when it returns a response; None lets the call through."""
+
+
+class Refusal(Exception):
+    """A call that is turned away, with the answer as the real service would give it."""
+
+    def __init__(self, response: web.Response, operation: str = "?") -> None:
+        super().__init__(operation)
+        self.response = response
+        self.operation = operation
+
+
+class Service(Protocol):
+    """What stands behind a door."""
+
+    name: str
+
+    async def admit(self, request: web.BaseRequest) -> Call:
+        """Authenticates and authorises; raises Refusal."""
+        ...
+
+    async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Carries the call out."""
+        ...
+
+
+class Door:
+    """One TLS site per service, each on its own remembered port. `calls` and `refused` count (service, operation)."""
+
+    def __init__(self, ports: Ports, context: Callable[[], ssl.SSLContext]) -> None:
+        self._ports = ports
+        self._context = context
+        self._runners: dict[str, web.BaseRunner] = {}
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.refused: Counter[tuple[str, str]] = Counter()
+        self.fault: Fault | None = None
+
+    async def open(self, service: Service, *, site: str | None = None) -> str:
+        """Starts serving `service`; answers its address. `site` names the port when one service has several sites."""
+        name = site or service.name
+
+        async def serve(request: web.BaseRequest) -> web.StreamResponse:
+            return await self._serve(service, request)
+
+        loop = asyncio.get_running_loop()
+
+        def make(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BUFFERED_BODY)
+
+        server = web.Server(serve, request_factory=make, auto_decompress=False, access_log=None)
+        return await self._start(name, web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S), tls=True)
+
+    async def open_app(self, name: str, app: web.Application, *, tls: bool = True) -> str:
+        """Starts serving an aiohttp application that does its own checks."""
+        return await self._start(name, web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S), tls=tls)
+
+    async def close(self, name: str) -> None:
+        """Stops one site; an unknown name is ignored."""
+        runner = self._runners.pop(name, None)
+        if runner is None:
+            return
+        # A TLS connection that a client keeps open would wait 30 s for the client's good-bye.
+        connections = runner.server.connections if runner.server else []
+        transports = [connection.transport for connection in connections if connection.transport]
+        await runner.cleanup()
+        for transport in transports:
+            transport.abort()
+        await asyncio.sleep(0)
+
+    async def close_all(self) -> None:
+        """Stops every site."""
+        await asyncio.gather(*(self.close(name) for name in list(self._runners)))
+
+    async def _start(self, name: str, runner: web.BaseRunner, *, tls: bool) -> str:
+        await self.close(name)
+        await runner.setup()
+        sock = self._ports.listen(name)
+        context = self._context() if tls else None
+        site = web.SockSite(runner, sock, ssl_context=context, backlog=512)
+        await site.start()
+        self._runners[name] = runner
+        return f"{'https' if tls else 'http'}://{HOST}:{sock.getsockname()[1]}"
+
+    async def _serve(self, service: Service, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            call = await service.admit(request)
+        except Refusal as refusal:
+            self.refused[service.name, refusal.operation] += 1
+            return refusal.response
+        self.calls[service.name, call.operation] += 1
+        if self.fault is not None:
+            info = RequestInfo(service.name, call.operation, request.method, request.raw_path, call.caller)
+            faulty = await self.fault(info)
+            if faulty is not None:
+                return faulty
+        try:
+            return await service.answer(request, call)
+        except Refusal as refusal:  # some refusals are only known while doing the work
+            self.refused[service.name, call.operation] += 1
+            return refusal.response
+        except (ConnectionError, asyncio.CancelledError):
+            raise  # the caller went away
+        except Exception:
+            log.exception("%s %s failed in the local cloud itself", service.name, call.operation)
+            raise

@@ -1,0 +1,16 @@
+"""How full a queue is, the same for every kind of queue."""
+
+import msgspec
+
+
+class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of messages: `active` can be received now, `in_flight` are received and not settled, `scheduled` become
+    visible later, `dead` lie in the queue's dead-letter queue. `kind`: "sqs" or "storage".
+    """
+
+    name: str
+    kind: str
+    active: int
+    in_flight: int = 0
+    scheduled: int = 0
+    dead: int = 0

@@ -1,0 +1,238 @@
+"""Azure Storage accounts, containers and queues: names → Azurite slots, and the service that stands behind the door."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import escape
+
+import aiohttp
+import yarl
+from aiohttp import web
+
+from localcloud.emulators.azurite import Azurite
+from localcloud.emulators.door import Call
+from localcloud.emulators.entra_gate import EntraGate, Needs
+from localcloud.emulators.private_files import write_private
+from localcloud.emulators.queue_depth import QueueDepth
+from localcloud.emulators.storage_needs import blob_needs, queue_needs
+
+AUDIENCE: Final = "https://storage.azure.com"
+_VERSION: Final = "2021-12-02"
+_HOP: Final = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+        "authorization",
+    ]
+)
+_CHUNK: Final = 256 * 1024
+
+
+class Storage:
+    """Declares accounts, containers and queues in Azurite. Everything is idempotent; data outlives the process.
+
+    An account removed and declared again starts empty: its containers and queues went with it.
+    """
+
+    def __init__(self, file: Path, azurite: Azurite) -> None:
+        self._file = file
+        self._azurite = azurite
+        self._slot_of: dict[str, str] = json.loads(file.read_bytes()) if file.exists() else {}
+        self.arm_ids: dict[str, str] = {}
+        self._queues: set[tuple[str, str]] = set()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Opens the connections to Azurite."""
+        self._session = aiohttp.ClientSession(
+            auto_decompress=False, connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+        )
+
+    async def stop(self) -> None:
+        """Closes them."""
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The client session towards Azurite."""
+        if self._session is None:
+            raise RuntimeError("Storage: the local cloud must be started first; await LocalCloud.start().")
+        return self._session
+
+    async def put_account(self, arm_id: str, name: str) -> None:
+        """Gives an account name a slot."""
+        self.arm_ids[name] = arm_id
+        if name in self._slot_of:
+            return
+        free = [slot for slot in self._azurite.slots if slot not in self._slot_of.values()]
+        if not free:
+            raise RuntimeError(
+                f"storage account {name}: at most {len(self._azurite.slots)} accounts fit; remove one first."
+            )
+        self._slot_of[name] = free[0]
+        self._save()
+
+    async def put_container(self, arm_id: str, account: str, name: str) -> None:  # noqa: ARG002 -- scopes derive from the account
+        """Creates a blob container."""
+        await self._expect("PUT", self._azurite.blob_url, account, name, "restype=container", {201, 409})
+
+    async def put_queue(self, arm_id: str, account: str, name: str) -> None:  # noqa: ARG002
+        """Creates a queue."""
+        await self._expect("PUT", self._azurite.queue_url, account, name, "", {201, 204, 409})
+        self._queues.add((account, name))
+
+    async def remove_container(self, account: str, name: str) -> None:
+        """Removes a container and its blobs."""
+        if account in self._slot_of:
+            await self._expect("DELETE", self._azurite.blob_url, account, name, "restype=container", {202, 404})
+
+    async def remove_queue(self, account: str, name: str) -> None:
+        """Removes a queue and its messages."""
+        self._queues.discard((account, name))
+        if account in self._slot_of:
+            await self._expect("DELETE", self._azurite.queue_url, account, name, "", {204, 404})
+
+    async def remove_account(self, name: str) -> None:
+        """Removes an account with all it holds and frees its slot."""
+        if name not in self._slot_of:
+            return
+        for queue in await self._list(self._azurite.queue_url, name, "Queue"):
+            await self.remove_queue(name, queue)
+        for container in await self._list(self._azurite.blob_url, name, "Container"):
+            await self.remove_container(name, container)
+        del self._slot_of[name]
+        self.arm_ids.pop(name, None)
+        self._save()
+
+    async def depths(self) -> list[QueueDepth]:
+        """How full each declared queue is. Azurite counts visible and invisible messages together; peeking (at most 32)
+        tells the visible ones, so `active` is exact up to 32 and `in_flight` is the rest.
+        """
+        return list(await asyncio.gather(*(self._depth(account, name) for account, name in sorted(self._queues))))
+
+    def target(self, base: str, account: str, rest: str, query: str) -> yarl.URL | None:
+        """The address in Azurite of a raw path below an account; None for an unknown account."""
+        slot = self._slot_of.get(account)
+        if slot is None:
+            return None
+        both = "&".join(part for part in (query, self._azurite.sas(slot)) if part)
+        return yarl.URL(f"{base}/{slot}{rest}?{both}", encoded=True)
+
+    def base(self, kind: str) -> str:
+        """Azurite's address for "blob" or "queue"."""
+        return self._azurite.blob_url if kind == "blob" else self._azurite.queue_url
+
+    async def _depth(self, account: str, name: str) -> QueueDepth:
+        headers, _ = await self._call("GET", self._azurite.queue_url, account, f"/{name}", "comp=metadata")
+        total = int(headers.get("x-ms-approximate-messages-count", "0"))
+        active = total
+        if total:
+            query = "peekonly=true&numofmessages=32"
+            _, body = await self._call("GET", self._azurite.queue_url, account, f"/{name}/messages", query)
+            seen = body.count(b"<QueueMessage>")
+            active = seen if seen < 32 else total
+        return QueueDepth(name=f"{account}/{name}", kind="storage", active=active, in_flight=total - active)
+
+    async def _list(self, base: str, account: str, element: str) -> list[str]:
+        _, body = await self._call("GET", base, account, "/", "comp=list")
+        parts = body.decode().split(f"<{element}>")[1:]
+        return [part.split("<Name>", 1)[1].split("</Name>", 1)[0] for part in parts]
+
+    async def _expect(self, method: str, base: str, account: str, name: str, query: str, good: set[int]) -> None:
+        url = self.target(base, account, f"/{quote(name)}", query)
+        if url is None:
+            raise LookupError(f"storage account {account}: must be declared before {name}.")
+        async with self.session.request(method, url, headers={"x-ms-version": _VERSION}) as response:
+            if response.status not in good:
+                raise RuntimeError(f"Azurite: {method} {account}/{name} must succeed, got {response.status}: "
+                                   f"{(await response.text())[:300]}")  # fmt: skip
+
+    async def _call(self, method: str, base: str, account: str, rest: str, query: str) -> tuple[dict[str, str], bytes]:
+        url = self.target(base, account, rest, query)
+        if url is None:
+            return {}, b""
+        async with self.session.request(method, url, headers={"x-ms-version": _VERSION}) as response:
+            return dict(response.headers), await response.read()
+
+    def _save(self) -> None:
+        write_private(self._file, json.dumps(self._slot_of, indent=1, sort_keys=True).encode())
+
+
+class StorageService:
+    """The blob or the queue service behind the door: token and role, then Azurite with a SAS that only we know."""
+
+    def __init__(self, kind: str, storage: Storage, gate: EntraGate) -> None:
+        self.name = kind
+        self._storage = storage
+        self._gate = gate
+
+    async def admit(self, request: web.BaseRequest) -> Call:
+        """Path style: /{account}/{container or queue}/{rest}. The container's or queue's ARM id is the scope."""
+        raw_path = request.raw_path.partition("?")[0]
+        _, account, item, rest = (*raw_path.split("/", 3), "", "", "", "")[:4]
+        claims = self._gate.claims(
+            request,
+            [AUDIENCE, f"https://{account}.{self.name}.core.windows.net"],
+            storage_reply,
+            self._gate.challenge(AUDIENCE),
+        )
+        operation, needs, scope = self._permission(request, account, unquote(item), unquote(rest))
+        caller = self._gate.require(claims, needs, scope, storage_reply)
+        return Call(operation, caller, (account, raw_path))
+
+    def _permission(self, request: web.BaseRequest, account: str, item: str, rest: str) -> tuple[str, Needs, str]:
+        scope = self._storage.arm_ids.get(account, f"/unknown/{account}")
+        if self.name == "blob":
+            operation, needs = blob_needs(request.method, item, rest, request.query)
+            below = f"/blobServices/default/containers/{item}"
+        else:
+            operation, needs = queue_needs(request.method, item, rest.rstrip("/"), request.query)
+            below = f"/queueServices/default/queues/{item}"
+        return operation, needs, scope + below if item else scope
+
+    async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
+        """Streams the request to Azurite and the answer back, headers included."""
+        account, raw_path = call.detail
+        rest = raw_path[len(account) + 1 :]
+        url = self._storage.target(self._storage.base(self.name), account, rest, request.raw_path.partition("?")[2])
+        if url is None:
+            return storage_reply(404, "ResourceNotFound", f"The account {account} does not exist.", {})
+        headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP and k.lower() != "host"]
+        body = _body(request) if request.body_exists else None
+        async with self._storage.session.request(
+            request.method, url, headers=headers, data=body, allow_redirects=False, skip_auto_headers=["Content-Type"]
+        ) as upstream:
+            response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
+            for key, value in upstream.headers.items():
+                if key.lower() not in _HOP:
+                    response.headers.add(key, value)
+            await response.prepare(request)
+            if request.method != "HEAD":
+                async for chunk in upstream.content.iter_chunked(_CHUNK):
+                    await response.write(chunk)
+            await response.write_eof()
+            return response
+
+
+async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    async for chunk in request.content.iter_chunked(_CHUNK):
+        yield chunk
+
+
+def storage_reply(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
+    """Storage's error shape: XML with Code and Message, and x-ms-error-code."""
+    body = (
+        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    )
+    headers = {**headers, "x-ms-error-code": code}
+    return web.Response(status=status, body=body.encode(), content_type="application/xml", headers=headers)
