@@ -55,7 +55,7 @@ class PackagePlan:
     @cached_property
     def modules(self) -> tuple[str, ...]:
         """What the package must be able to import."""
-        return (ENTRY, *sorted({handler.module for handler in self.handlers}))
+        return (ENTRY, *sorted({handler.module for handler in self.handlers}), "function_app")
 
 
 @dataclass(frozen=True, slots=True)

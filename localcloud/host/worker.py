@@ -142,9 +142,10 @@ class Instance:
         function = self._functions[command["function"]]
         trigger = function.get_trigger()
         converter = self._registry.get(trigger.get_binding_name())
-        metadata = {name: self._datum(value, "string") for name, value in command.get("metadata", {}).items()}
-        if "DequeueCount" in command.get("metadata", {}):
-            metadata["DequeueCount"] = self._datum(command["metadata"]["DequeueCount"], "int")
+        metadata = {  # numbers travel as JSON, as the platform's host sends them
+            name: self._datum(value, "string") if isinstance(value, str) else self._datum(str(value), "json")
+            for name, value in command.get("metadata", {}).items()
+        }
         data = self._datum(command["data"], command["data_type"])
         values = {trigger.name: converter.decode(data, trigger_metadata=metadata)}
         run = function.get_user_function()
