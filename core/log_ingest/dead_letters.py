@@ -120,10 +120,10 @@ class FileLetters:
 def excerpt(text: bytes) -> str:
     """The beginning, at most 200 bytes of printable ASCII: everything else is escaped."""
     shown = text[:EXCERPT_BYTES].decode("utf-8", "surrogateescape")
-    escaped = (
-        f"\\x{ord(char) - 0xDC00:02x}"
-        if "\udc80" <= char <= "\udcff"
-        else char.encode("unicode_escape").decode("ascii")
-        for char in shown
-    )
-    return "".join(escaped)[:EXCERPT_BYTES]
+    return "".join(map(_printable, shown))[:EXCERPT_BYTES]
+
+
+def _printable(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # a byte that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")

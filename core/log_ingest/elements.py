@@ -50,7 +50,10 @@ class Elements:
                 return not first or b"\n" not in first or not fault(first)
             elif token in {b"]", b"}"}:
                 depth -= 1
-        return True
+        # no end in sight: an array whose first element is long, unless the next lines are records by themselves
+        following = [line.strip(WHITE) for line in source.data[start:].splitlines()[1:4]]
+        following = [line for line in following[: None if source.ended else -1] if line]
+        return not following or any(fault(line) for line in following)
 
     def batches(self) -> Iterator[Found]:
         """Texts, line numbers and faults already known. Raises Damaged when the document never ends."""
@@ -94,8 +97,9 @@ class Elements:
                 values = _scan_list(b"[" + part + b"]")
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
-            self._at = comma + 1
-            return list(map(bytes, values))
+            if values:
+                self._at = comma + 1
+                return list(map(bytes, values))
         return None
 
     def _candidates(self) -> list[int]:
