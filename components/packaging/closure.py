@@ -124,6 +124,16 @@ class SourceTree:
 
     def _missing(self, module: str, chain: tuple[str, ...]) -> PackageError:
         wanted = module.replace(".", "/") + ".py"
+        if self.file_of(module) is not None:
+            folders = [folder for folder in self.root.joinpath(wanted).parents if self.root in folder.parents]
+            bare = [folder for folder in reversed(folders) if not (folder / "__init__.py").is_file()]
+            lacking = f"{bare[0].relative_to(self.root).as_posix()}/__init__.py" if bare else wanted
+            return PackageError(
+                who=f"package of {chain[0]}",
+                must=f"each folder above {wanted} must be a package",
+                got=f"no {lacking}",
+                change=f"create {lacking} (an empty file)",
+            )
         return PackageError(
             who=f"package of {chain[0]}",
             must=f"every module of its closure must be a file under {' or '.join(p + '/' for p in PACKAGES)}",

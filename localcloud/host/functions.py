@@ -24,6 +24,7 @@ from localcloud.host.slots import Slot
 from localcloud.host.spec import AppSpec, AppStatus, FunctionStatus, HostError, InvocationResult, LogLine
 from localcloud.host.timers import Timer
 
+_SETTLE_S = 5  # what a queue message needs to be given back after its process has been ended
 _SETTING = re.compile(r"%([^%]+)%")
 
 
@@ -49,6 +50,7 @@ class FunctionsHost:
         self._listeners: dict[Slot, list[QueueListener]] = {}
         self._tasks: dict[Slot | None, list[asyncio.Task[None]]] = {}
         self._alone: dict[str, asyncio.Lock] = {}
+        self._ticks: set[asyncio.Task[InvocationResult]] = set()
         self._host: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -111,6 +113,12 @@ class FunctionsHost:
         )
 
     async def _tick(self, name: str, data: str, cause: str) -> InvocationResult:
+        task = asyncio.get_running_loop().create_task(self._run_alone(name, data, cause))
+        self._ticks.add(task)
+        task.add_done_callback(self._ticks.discard)
+        return await asyncio.shield(task)  # the end of a timer's loop must not lose the run that it waits for
+
+    async def _run_alone(self, name: str, data: str, cause: str) -> InvocationResult:
         async with self._alone[name]:
             call = Call(function=name, cause=cause, data=data, data_type="json")
             return await self._invocations.run(call, lambda: self._slots)
@@ -216,7 +224,7 @@ class FunctionsHost:
         slot = slot or self._slots[-1]
         await _cancel(self._tasks.pop(slot, []))
         listeners = self._listeners.get(slot, [])
-        stops = [asyncio.ensure_future(listener.stop(self.spec.grace_s)) for listener in listeners]
+        stops = [asyncio.ensure_future(listener.stop(self.spec.grace_s + _SETTLE_S)) for listener in listeners]
         await slot.stop(self.spec.grace_s)
         await asyncio.gather(*stops)
         self._listeners.pop(slot, None)
@@ -226,6 +234,7 @@ class FunctionsHost:
         """No new work; what is in hand has the grace time; then every process is gone."""
         await _cancel(self._tasks.pop(None, []))
         await asyncio.gather(*(self._drop_slot(slot) for slot in list(self._slots)))
+        await asyncio.gather(*self._ticks)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -84,14 +84,16 @@ def handle(message, context):
 
 READ = """
 import json
-import os
+import time
 
 from core.clocks.words import OTHER
 
 
 def handle(message, context):
     print(json.dumps({"event": "message", "other": OTHER, **message}))
-    if message["body"] == os.environ.get("POISON", "bad"):
+    if message["body"] == "slow":
+        time.sleep(2)
+    if message["body"] == "bad":
         raise ValueError("cannot read this")
 """
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,13 +24,14 @@ Make = Callable[..., AppSpec]
 def reader(spec: Make, packages: dict[str, Path], tmp_path: Path) -> Callable[..., AppSpec]:
     """A spec whose package has other queue options."""
 
-    def make(server: QueueServer, settings: dict[str, str] | None = None, **options: Any) -> AppSpec:
+    def make(server: QueueServer, **options: Any) -> AppSpec:
+        changes = {name: options.pop(name) for name in ("grace_s", "max_instances") if name in options}
         package = shutil.copytree(packages["reader"], tmp_path / "reader")
         document = json.loads((package / "host.json").read_text())
         document["extensions"]["queues"] |= {"maxPollingInterval": "00:00:00.2000000"} | options
         (package / "host.json").write_text(json.dumps(document))
         address = {"WORDS__queueServiceUri": server.address}
-        return spec("reader", settings=address | (settings or {}), package=package)
+        return spec("reader", settings=address, package=package, **changes)
 
     return make
 
@@ -90,6 +92,28 @@ async def test_base64_is_taken_off_and_what_is_not_base64_is_poison(reader: Make
             await until(lambda: not server.queues["words"])
     assert bodies(lines) == ["grüße"]
     assert [message.body for message in server.queues["words-poison"]] == ["plain!"]
+
+
+async def test_a_message_in_hand_when_the_host_stops_is_given_back(reader: Make) -> None:
+    async with QueueServer() as server:
+        server.queues["words"] = [Message("slow")]
+        host = FunctionsHost(reader(server, grace_s=0.2), on_line=lambda _: None, queue_access=server)
+        await host.start()
+        await until(lambda: host.in_flight == 1)
+        await host.stop()
+        (message,) = server.queues["words"]
+        assert message.visible <= time.time()
+        assert [result.outcome for result in host.results("read")] == ["crashed"]
+
+
+async def test_a_backlog_adds_instances_up_to_the_limit(reader: Make) -> None:
+    async with QueueServer() as server:
+        server.queues["words"] = [Message("slow") for _ in range(12)]
+        made = reader(server, max_instances=2, batchSize=1, newBatchThreshold=0)
+        async with running(made, server, []) as host:
+            await until(lambda: len(host.status().instances) == 2)
+            await until(lambda: host.in_flight == 2)
+            assert server.most == 2
 
 
 async def test_an_empty_queue_is_asked_less_and_less_often(reader: Make) -> None:

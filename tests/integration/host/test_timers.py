@@ -120,6 +120,28 @@ async def test_stop_lets_work_in_hand_finish(spec: Make) -> None:
     assert (await run).ok
 
 
+async def test_stop_keeps_the_result_of_a_timers_own_run(spec: Make) -> None:
+    host = FunctionsHost(spec(settings={"TICK_SCHEDULE": "* * * * * *", "DO": "slow"}), on_line=lambda _: None)
+    await host.start()
+    await until(lambda: host.in_flight == 1)
+    await host.stop()
+    assert [(result.cause, result.ok) for result in host.results("tick")] == [("timer", True)]
+
+
+async def test_invocations_on_one_instance_run_side_by_side(spec: Make, packages: dict[str, Path]) -> None:
+    from localcloud.host.instance import Instance
+
+    instance = Instance(spec(settings={"DO": "slow"}), lambda _pid, _text: None)
+    await instance.start()
+    began = asyncio.get_running_loop().time()
+    command = {"function": "tick", "data": "{}", "data_type": "json", "metadata": {}}
+    answers = await asyncio.gather(*(instance.invoke(command | {"id": str(number)}) for number in range(4)))
+    elapsed = asyncio.get_running_loop().time() - began
+    await instance.stop(1)
+    assert [answer["ok"] for answer in answers] == [True] * 4
+    assert elapsed < 4  # each takes 1.5 s
+
+
 async def test_stop_ends_work_that_exceeds_the_grace(spec: Make) -> None:
     host = FunctionsHost(spec(settings={"DO": "hang"}, grace_s=0.3), on_line=lambda _: None)
     await host.start()

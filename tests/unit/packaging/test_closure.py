@@ -82,6 +82,12 @@ def test_a_missing_module_names_who_asks_for_it(tmp_path: Path) -> None:
         source_tree(root).closure(["handlers.a.one", "core.nothing"])
 
 
+def test_a_folder_that_is_no_package_is_named(tmp_path: Path) -> None:
+    root = project(tmp_path, {"handlers/b/step.py": ""})
+    with pytest.raises(PackageError, match=r"got no handlers/b/__init__.py; create handlers/b/__init__.py"):
+        source_tree(root).closure(["handlers.b.step"])
+
+
 def test_a_folder_without_the_packages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"no handlers/__init__.py"):
         source_tree(tmp_path)
