@@ -107,7 +107,7 @@ def diff_kind(type_token: str, changed_property_paths: list[str]) -> Literal["re
                 continue  # an index, a key of a free map, or below an unknown shape
             if schema.get("replace"):
                 return "replace"
-            while schema["type"] in {"array", "map"}:
+            while schema.get("type") in {"array", "map"}:
                 schema = schema["items"]
             properties = types.get(schema.get("ref", ""), {})
     return "update"

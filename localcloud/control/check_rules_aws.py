@@ -74,7 +74,7 @@ def policy(path: str, *, principal: bool, resource: bool) -> Rule:
         if isinstance(view.get(path), str) and not POLICY_TEXT.match(view.text(path)):
             yield Failure(path, "must hold Latin-1 characters only (IAM); replace the others")
         yield from _strangers(path, document, POLICY_KEYS)
-        if document.get("Version") not in {"2012-10-17", "2008-10-17"}:
+        if document.get("Version") not in ("2012-10-17", "2008-10-17"):
             got = json.dumps(document.get("Version"))
             yield Failure(
                 f"{path}.Version", f'must be "2012-10-17" (or the old "2008-10-17"), got {got}; write the first'
@@ -107,7 +107,7 @@ def _statement(
     path: str, statement: Mapping[str, Any], view: View, *, principal: bool, resource: bool
 ) -> Iterator[Failure]:
     yield from _strangers(path, statement, STATEMENT_KEYS)
-    if statement.get("Effect") not in {"Allow", "Deny"} and not view.is_unknown(statement.get("Effect")):
+    if statement.get("Effect") not in ("Allow", "Deny") and not view.is_unknown(statement.get("Effect")):
         yield Failure(
             f"{path}.Effect", f'must be "Allow" or "Deny", got {json.dumps(statement.get("Effect"))}; write one'
         )
@@ -152,7 +152,7 @@ def redrive_allow_policy(view: View, _: Siblings) -> Iterator[Failure]:
         return
     yield from _strangers(path, document, {"redrivePermission", "sourceQueueArns"})
     permission, sources = document.get("redrivePermission"), document.get("sourceQueueArns")
-    if permission not in {"allowAll", "denyAll", "byQueue"}:
+    if permission not in ("allowAll", "denyAll", "byQueue"):
         yield Failure(
             f"{path}.redrivePermission", f"must be allowAll, denyAll or byQueue, got {json.dumps(permission)}"
         )

@@ -39,7 +39,7 @@ def table_schema(view: View, _: Siblings) -> Iterator[Failure]:
         if not COLUMN.match(name) or name.lower() in RESERVED_COLUMNS:
             rule = "a letter, then up to 44 letters, digits or _, and no reserved name"
             yield Failure(f"{path}.name", f'must be {rule}, got "{name}"; rename the column')
-        if name == "TimeGenerated" and column.text("type").lower() not in {"", "datetime"}:
+        if name == "TimeGenerated" and column.text("type").lower() not in ("", "datetime"):
             yield Failure(
                 f"{path}.type", f'must be "dateTime" for TimeGenerated, got "{column.text("type")}"; change it'
             )

@@ -64,7 +64,9 @@ class Checker:
                 yield Failure(join(path, name), _stranger(name, known, what, outputs))
         for name, schema in known.items():
             if schema.get("required") and values.get(name) is None:
-                needs = f"set it to {A[schema['type']]}" + (f": {_one_of(schema['enum'])}" if "enum" in schema else "")
+                needs = f"set it to {A[schema.get('type', 'any')]}" + (
+                    f": {_one_of(schema['enum'])}" if "enum" in schema else ""
+                )
                 yield Failure(join(path, name), f"must be set on {what}, it is absent; {needs}")
 
     def value(self, path: str, schema: Schema, value: Any) -> Iterator[Failure]:

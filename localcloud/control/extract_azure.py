@@ -184,13 +184,13 @@ def merge(sdk: Sdk, properties: dict[str, Schema], wheel: Wheel, model: str, see
         target = schema
         enum = limit.get("enum")
         schema.update({key: value for key, value in limit.items() if key not in {"enum", "readonly"}})
-        while target["type"] in {"array", "map"}:
+        while target.get("type") in {"array", "map"}:
             target = target["items"]
         # The SDK's enum is that of the API version which is sent, so it counts, unless it has no value in common with
         # the wheel's: then two enums of one name were mixed up in the SDK (monitor's ConditionOperator, measured).
         if (
             enum
-            and target["type"] == "string"
+            and target.get("type") == "string"
             and "const" not in target
             and not set(enum) & set(target.get("enum", ()))
         ):

@@ -5,6 +5,8 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localcloud.control import extract_aws, extract_azure
 from localcloud.control.check import UNKNOWN, arm_id, check, describe, diff_kind
@@ -276,3 +278,29 @@ def _round() -> float:
 
 def test_the_committed_data_stay_small() -> None:
     assert sum(path.stat().st_size for path in CONSTRAINTS.rglob("*.json")) < 1_500_000
+
+
+AWKWARD = [
+    *(None, True, -1, 3.5, float("inf"), "", UNKNOWN, "{", "[1]", "Python|3.99"),
+    *([], {}, [None], [3], [UNKNOWN], [[]], [{}], {"name": 3}, [{"name": 3}], {"type": 3}, {"x": None}),
+    *('{"Statement": 3}', '{"Version": [], "Statement": {"Effect": {}, "Action": {}, "Condition": []}}'),
+    *('{"deadLetterTargetArn": [], "maxReceiveCount": "x"}', '{"redrivePermission": [], "sourceQueueArns": 3}'),
+]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_no_input_makes_the_check_itself_fail(data: st.DataObject) -> None:
+    token = data.draw(st.sampled_from(sorted(ACCEPTED)))
+    paths = [*_leaves(ACCEPTED[token]), *((name,) for name in describe(token)["inputs"])]
+    path = data.draw(st.sampled_from(paths))
+    result = check(token, changed(token, list(path), data.draw(st.sampled_from(AWKWARD))))
+    assert all(failure.reason for failure in result.failures)
+    assert diff_kind(token, [f"{path[0]}.Statement[0].Action"]) in {"replace", "update"}
+
+
+def test_what_an_exhaustive_run_of_the_test_above_found() -> None:
+    assert check("aws:iam/role:Role", {"assumeRolePolicy": None}).failures[0].property_path == "assumeRolePolicy"
+    odd = check("aws:iam/role:Role", {"assumeRolePolicy": '{"Version": [], "Statement": []}'}).failures
+    assert [failure.property_path for failure in odd] == ["assumeRolePolicy.Version", "assumeRolePolicy.Statement"]
+    assert diff_kind("aws:iam/role:Role", ["assumeRolePolicy.Statement"]) == "update"
