@@ -1,10 +1,10 @@
-"""Inputs that Azure and AWS accept, per type, as the Pulumi providers serialise them (camelCase, flattened)."""
+"""Inputs that Azure (here) and AWS (`accepted_aws`) accept, per type, as the Pulumi providers serialise them."""
 
-import json
 from typing import Any
 
+from tests.unit.control.accepted_aws import AWS, TENANT
+
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
-TENANT = "66666666-7777-4888-9999-aaaaaaaaaaaa"
 PRINCIPAL = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-mill"
 WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log-mill"
@@ -12,20 +12,8 @@ IDENTITY = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/
 PLAN = f"{GROUP}/providers/Microsoft.Web/serverfarms/asp-ingest"
 ROLES = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
 READER = f"{ROLES}/2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
-QUEUE_ARN = "arn:aws:sqs:eu-central-1:123456789012:logs"
 IN_GROUP = {"resourceGroupName": "rg-mill", "location": "westeurope", "tags": {"system": "log_ingest"}}
 COLUMNS = [{"name": "TimeGenerated", "type": "dateTime"}, {"name": "RawData", "type": "string"}]
-
-
-def policy(**statement: Any) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
-
-
-TRUST = policy(
-    Principal={"Federated": f"arn:aws:iam::123456789012:oidc-provider/sts.windows.net/{TENANT}/"},
-    Action="sts:AssumeRoleWithWebIdentity",
-    Condition={"StringEquals": {f"sts.windows.net/{TENANT}/:aud": "api://mill"}},
-)
 
 AZURE: dict[str, dict[str, Any]] = {
     "resources:ResourceGroup": IN_GROUP,
@@ -260,76 +248,6 @@ AZURE: dict[str, dict[str, Any]] = {
         "groupShortName": "mill",
         "enabled": True,
         "emailReceivers": [{"name": "ops", "emailAddress": "ops@example.com", "useCommonAlertSchema": True}],
-    },
-}
-
-AWS: dict[str, dict[str, Any]] = {
-    "iam/openIdConnectProvider:OpenIdConnectProvider": {
-        "url": f"https://sts.windows.net/{TENANT}/",
-        "clientIdLists": ["api://mill"],
-        "tags": {"system": "log_ingest"},
-    },
-    "iam/role:Role": {"name": "mill-ingest", "assumeRolePolicy": TRUST, "maxSessionDuration": 3600},
-    "iam/rolePolicy:RolePolicy": {
-        "name": "least",
-        "role": "mill-ingest",
-        "policy": policy(Action=["sqs:ReceiveMessage", "sqs:DeleteMessage"], Resource=QUEUE_ARN),
-    },
-    "s3/bucket:Bucket": {"bucket": "millrace-logs-ab12c", "forceDestroy": True, "tags": {}},
-    "s3/bucketNotification:BucketNotification": {
-        "bucket": "millrace-logs-ab12c",
-        "queues": [{"queueArn": QUEUE_ARN, "events": ["s3:ObjectCreated:*"], "id": "created"}],
-    },
-    "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": {"bucket": "millrace-logs-ab12c", "blockPublicAcls": True},
-    "s3/bucketOwnershipControls:BucketOwnershipControls": {
-        "bucket": "millrace-logs-ab12c",
-        "rule": {"objectOwnership": "BucketOwnerEnforced"},
-    },
-    "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {
-        "bucket": "millrace-logs-ab12c",
-        "rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": True}],
-    },
-    "s3/bucketVersioning:BucketVersioning": {
-        "bucket": "millrace-logs-ab12c",
-        "versioningConfiguration": {"status": "Enabled"},
-    },
-    "s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": {
-        "bucket": "millrace-logs-ab12c",
-        "rules": [
-            {
-                "id": "expire",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "expiration": {"days": 90},
-                "noncurrentVersionExpiration": {"noncurrentDays": 90},
-                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-            }
-        ],
-    },
-    "s3/bucketLogging:BucketLogging": {
-        "bucket": "millrace-logs-ab12c",
-        "targetBucket": "audit-x",
-        "targetPrefix": "s3/",
-    },
-    "s3/bucketPolicy:BucketPolicy": {
-        "bucket": "millrace-logs-ab12c",
-        "policy": policy(Principal="*", Action="s3:*", Resource=["arn:aws:s3:::millrace-logs-ab12c"]),
-    },
-    "sqs/queue:Queue": {
-        "name": "millrace-logs",
-        "visibilityTimeoutSeconds": 360.0,
-        "messageRetentionSeconds": 1209600,
-        "receiveWaitTimeSeconds": 20,
-        "sqsManagedSseEnabled": True,
-        "redrivePolicy": json.dumps({"deadLetterTargetArn": QUEUE_ARN, "maxReceiveCount": 5}),
-    },
-    "sqs/queuePolicy:QueuePolicy": {
-        "queueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/logs",
-        "policy": policy(Principal={"Service": "s3.amazonaws.com"}, Action="sqs:SendMessage", Resource=QUEUE_ARN),
-    },
-    "sqs/redriveAllowPolicy:RedriveAllowPolicy": {
-        "queueUrl": "https://sqs.eu-central-1.amazonaws.com/123456789012/logs",
-        "redriveAllowPolicy": json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [QUEUE_ARN]}),
     },
 }
 

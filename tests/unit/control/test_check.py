@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from localcloud.control import extract_aws, extract_azure
 from localcloud.control.check import UNKNOWN, arm_id, check, describe, diff_kind
 from localcloud.control.extract_output import CONSTRAINTS
-from tests.unit.control.accepted import ACCEPTED, GROUP, PRINCIPAL, READER, SUBSCRIPTION
-
-REMOVE = object()
+from tests.unit.control.accepted import ACCEPTED, GROUP, PRINCIPAL, SUBSCRIPTION
+from tests.unit.control.refused import REMOVE, RULES, SHAPES, A, M, S, W
 
 
 def changed(token: str, path: list[str | int], value: Any) -> dict[str, Any]:
@@ -53,125 +52,6 @@ def _leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | in
 def test_an_unknown_value_passes_anywhere(token: str) -> None:
     for path in _leaves(ACCEPTED[token]):
         assert check(token, changed(token, list(path), UNKNOWN)).failures == [], path
-
-
-A, W, M, S = "azure-native:", "azure-native:web:", "azure-native:monitor:", "azure-native:storage:"
-SCALE = ["functionAppConfig", "scaleAndConcurrency"]
-SETTINGS = ["siteConfig", "appSettings"]
-SHAPES: list[tuple[str, list[str | int], Any, str, str]] = [
-    # names, types, spelling, nesting
-    (f"{S}StorageAccount", ["accountName"], "St-Mill", "accountName", "must match"),
-    (f"{S}StorageAccount", ["accountName"], "st", "accountName", "3 to 24 characters"),
-    (f"{S}StorageAccount", ["allow_shared_key_access"], False, "allow_shared_key_access", '"allowSharedKeyAccess"'),
-    (f"{S}StorageAccount", ["alowSharedKeyAccess"], False, "alowSharedKeyAccess", '"allowSharedKeyAccess"'),
-    (f"{S}StorageAccount", ["primaryEndpoints"], {}, "primaryEndpoints", "output"),
-    (f"{S}StorageAccount", ["sku", "name"], "Standard_XRS", "sku.name", "must be one of"),
-    (f"{S}StorageAccount", ["sku", "nmae"], "x", "sku.nmae", 'did you mean "name"'),
-    (f"{S}StorageAccount", ["sku"], REMOVE, "sku", "must be set"),
-    (f"{S}StorageAccount", ["sku", "name"], REMOVE, "sku.name", "must be set"),
-    (f"{S}StorageAccount", ["allowSharedKeyAccess"], "false", "allowSharedKeyAccess", "must be a boolean"),
-    (f"{S}StorageAccount", ["tags", "system"], 3, "tags.system", "must be a string"),
-    (f"{S}BlobContainer", ["containerName"], "My--Container", "containerName", "must match"),
-    (f"{S}BlobContainer", ["containerName"], "packages\n", "containerName", "must match"),
-    (f"{S}Queue", ["queueName"], "a--b", "queueName", "must match"),
-    (f"{S}QueueServiceProperties", ["queueServiceName"], REMOVE, "queueServiceName", '"default"'),
-    (f"{S}BlobServiceProperties", ["deleteRetentionPolicy", "days"], 0, "deleteRetentionPolicy.days", "1 to 365"),
-    (f"{A}keyvault:Vault", ["vaultName"], "9vault", "vaultName", "must match"),
-    (f"{A}keyvault:Vault", ["properties", "tenantId"], "mine", "properties.tenantId", "must match"),
-    (f"{A}keyvault:Vault", ["properties", "sku", "tier"], "x", "properties.sku.tier", "no such property"),
-    (f"{A}resources:ResourceGroup", ["resourceGroupName"], "rg-mill.", "resourceGroupName", "must match"),
-    (f"{A}authorization:RoleAssignment", ["principalId"], "me", "principalId", "must match"),
-    (f"{A}authorization:RoleAssignment", ["roleDefinitionId"], READER[-36:], "roleDefinitionId", "must match"),
-    (f"{A}authorization:RoleAssignment", ["roleAssignmentName"], "mine", "roleAssignmentName", "must match"),
-    (f"{A}authorization:RoleAssignment", ["principalType"], "Robot", "principalType", "must be one of"),
-    (f"{W}WebApp", ["name"], "-func", "name", "must match"),
-    (f"{W}WebApp", ["siteConfig", "app_settings"], [], "siteConfig.app_settings", '"appSettings"'),
-    (f"{W}WebApp", [*SETTINGS, 0, "value"], 5, "siteConfig.appSettings[0].value", "must be a string"),
-    (f"{W}WebApp", ["siteConfig", "ftpsState"], "Off", "siteConfig.ftpsState", "must be one of"),
-    (f"{M}MetricAlert", ["criteria"], {"odata_type": "x", "all_of": []}, "criteria.odataType", "absent"),
-    (f"{M}MetricAlert", ["criteria", "odataType"], "x", "criteria.odataType", 'got "x"'),
-    (f"{M}MetricAlert", ["criteria", "allOf", 0, "operater"], "x", "criteria.allOf[0].operater", '"operator"'),
-    (f"{M}MetricAlert", ["criteria", "allOf", 0, "threshold"], REMOVE, "criteria.allOf[0].threshold", "must be set"),
-    (f"{M}ActionGroup", ["groupShortName"], "far-too-long-name", "groupShortName", "12 characters"),
-    (f"{A}operationalinsights:Workspace", ["workspaceName"], "a_b_c", "workspaceName", "must match"),
-    ("aws:s3/bucket:Bucket", ["bucket"], "Logs_Bucket", "bucket", "must match"),
-    ("aws:s3/bucket:Bucket", ["bucket"], "192.168.0.1", "bucket", "must match"),
-    ("aws:s3/bucketVersioning:BucketVersioning", ["versioningConfiguration", "status"], "enabled",
-     "versioningConfiguration.status", 'did you mean "Enabled"'),
-    ("aws:s3/bucketNotification:BucketNotification", ["queues", 0, "events"], ["s3:ObjectMade:*"],
-     "queues[0].events[0]", "must be one of"),
-    ("aws:sqs/queue:Queue", ["visibilityTimeoutSeconds"], 43201, "visibilityTimeoutSeconds", "0 to 43200"),
-    ("aws:sqs/queue:Queue", ["messageRetentionSeconds"], 59, "messageRetentionSeconds", "60 to 1209600"),
-    ("aws:sqs/queue:Queue", ["visibility_timeout_seconds"], 5,
-     "visibility_timeout_seconds", '"visibilityTimeoutSeconds"'),
-    ("aws:sqs/queue:Queue", ["delaySeconds"], 1.5, "delaySeconds", "must be an integer"),
-    ("aws:iam/role:Role", ["maxSessionDuration"], 900, "maxSessionDuration", "3600 to 43200"),
-    ("aws:iam/role:Role", ["name"], "a role", "name", "must match"),
-    ("aws:iam/openIdConnectProvider:OpenIdConnectProvider", ["url"], "http://sts.windows.net/x/", "url", "must match"),
-]  # fmt: skip
-RULES: list[tuple[str, list[str | int], Any, str, str]] = [
-    (f"{W}WebApp", [*SETTINGS, 0, "name"], "FUNCTIONS_WORKER_RUNTIME", "siteConfig.appSettings[0].name", "Flex"),
-    (f"{W}WebApp", [*SETTINGS, 0, "name"], "website_contentshare", "siteConfig.appSettings[0].name", "Flex"),
-    (f"{W}WebApp", [*SETTINGS, 0, "name"], "source_queue_url", "siteConfig.appSettings[1].name", "repeat"),
-    (f"{W}WebApp", [*SCALE, "instanceMemoryMB"], 1024,
-     "functionAppConfig.scaleAndConcurrency.instanceMemoryMB", "2048"),
-    (f"{W}WebApp", [*SCALE, "maximumInstanceCount"], 10,
-     "functionAppConfig.scaleAndConcurrency.maximumInstanceCount", "40"),
-    (f"{W}WebApp", ["functionAppConfig", "runtime", "version"], "3.9", "functionAppConfig.runtime.version", "3.12"),
-    (f"{W}WebApp", ["functionAppConfig", "deployment"], REMOVE, "functionAppConfig.deployment.storage", "must be set"),
-    (f"{W}WebApp", ["functionAppConfig", "deployment", "storage", "authentication"], {"type": "UserAssignedIdentity"},
-     "functionAppConfig.deployment.storage.authentication.userAssignedIdentityResourceId", "must be set"),
-    (f"{W}WebApp", ["identity", "userAssignedIdentities"], REMOVE, "identity.userAssignedIdentities", "absent"),
-    (f"{W}WebApp", ["identity", "type"], "SystemAssigned", "identity.type", "UserAssigned"),
-    (f"{W}AppServicePlan", ["sku", "tier"], "Dynamic", "sku.tier", "FlexConsumption"),
-    (f"{W}AppServicePlan", ["reserved"], False, "reserved", "True"),
-    (f"{A}keyvault:Vault", ["properties", "enablePurgeProtection"], False, "properties.enablePurgeProtection", "leave"),
-    (f"{A}keyvault:Vault", ["properties", "softDeleteRetentionInDays"], 5, "properties.softDeleteRetentionInDays", "7"),
-    (f"{A}operationalinsights:Table", ["tableName"], "Code42Logs", "tableName", "must end"),
-    (f"{A}operationalinsights:Table", ["schema", "columns", 0], {"name": "When", "type": "string"}, "schema.columns",
-     "TimeGenerated"),
-    (f"{A}operationalinsights:Table", ["schema", "columns", 0, "type"], "string", "schema.columns[0].type", "dateTime"),
-    (f"{A}operationalinsights:Table", ["schema", "columns", 1, "name"], "TenantId",
-     "schema.columns[1].name", "reserved"),
-    (f"{A}operationalinsights:Table", ["retentionInDays"], 3, "retentionInDays", "4"),
-    (f"{M}DataCollectionRule", ["dataFlows", 0, "destinations"], ["elsewhere"],
-     "dataFlows[0].destinations", "workspace"),
-    (f"{M}DataCollectionRule", ["dataFlows", 0, "streams"], ["Custom-Other"], "dataFlows[0].streams", "declared"),
-    (f"{M}DataCollectionRule", ["dataFlows", 0, "outputStream"], "Code42Logs_CL",
-     "dataFlows[0].outputStream", "Custom-"),
-    (f"{M}DataCollectionRule", ["dataFlows", 0, "outputStream"], REMOVE, "dataFlows[0].outputStream", "absent"),
-    (f"{M}DataCollectionRule", ["streamDeclarations", "Custom-Code42Logs_CL", "columns", 0, "name"], "When",
-     "dataFlows[0].transformKql", "TimeGenerated"),
-    (f"{M}DataCollectionRule", ["streamDeclarations", "Logs"], {"columns": []},
-     'streamDeclarations["Logs"]', "Custom-"),
-    (f"{M}DiagnosticSetting", ["workspaceId"], REMOVE, "workspaceId", "storageAccountId"),
-    (f"{M}DiagnosticSetting", ["logs", 0, "category"], "AuditEvent", "logs[0]", "either"),
-    (f"{M}MetricAlert", ["windowSize"], "PT1M", "windowSize", "shorter"),
-    (f"{M}MetricAlert", ["evaluationFrequency"], "PT2M", "evaluationFrequency", "PT5M"),
-    (f"{S}StorageAccount", ["tags", "a/b"], "x", 'tags["a/b"]', "rename"),
-    ("aws:iam/role:Role", ["assumeRolePolicy"], "{not json", "assumeRolePolicy", "valid JSON"),
-    ("aws:iam/role:Role", ["assumeRolePolicy"], '{"Version": "2012-10-17", "Statment": []}',
-     "assumeRolePolicy.Statment", "Statement"),
-    ("aws:iam/role:Role", ["assumeRolePolicy"], ACCEPTED["aws:iam/rolePolicy:RolePolicy"]["policy"],
-     "assumeRolePolicy.Statement[0].Principal", "must be given"),
-    ("aws:iam/rolePolicy:RolePolicy", ["policy"],
-     '{"Version": "2012-10-17", "Statement": [{"Effect": "Yes", "Action": "sqs:*", "Resource": "*"}]}',
-     "policy.Statement[0].Effect", "Allow"),
-    ("aws:iam/rolePolicy:RolePolicy", ["policy"],
-     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ReceiveMessage", "Resource": "*"}]}',
-     "policy.Statement[0].Action", "service:Action"),
-    ("aws:iam/rolePolicy:RolePolicy", ["namePrefix"], "x", "namePrefix", "beside"),
-    ("aws:sqs/queue:Queue", ["redrivePolicy"], '{"deadLetterTargetArn": "logs", "maxReceiveCount": 5}',
-     "redrivePolicy.deadLetterTargetArn", "ARN"),
-    ("aws:sqs/queue:Queue", ["redrivePolicy"], '{"deadLetterTargetArn": "x", "maxReceiveCount": 5000}',
-     "redrivePolicy.maxReceiveCount", "1 to 1000"),
-    ("aws:sqs/queue:Queue", ["name"], "logs.fifo", "name", ".fifo"),
-    ("aws:s3/bucketNotification:BucketNotification", ["queues", 0, "queueArn"], "logs", "queues[0].queueArn", "ARN"),
-    ("aws:s3/bucketNotification:BucketNotification", ["queues"],
-     [{"queueArn": "arn:aws:sqs:eu-central-1:123456789012:a", "events": ["s3:ObjectCreated:*"], "filterPrefix": "a/"},
-      {"queueArn": "arn:aws:sqs:eu-central-1:123456789012:b", "events": ["s3:ObjectCreated:Put"]}],
-     "queues[1]", "overlap"),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("token", "path", "value", "where", "says"), [*SHAPES, *RULES])
@@ -280,7 +160,7 @@ def test_the_committed_data_stay_small() -> None:
     assert sum(path.stat().st_size for path in CONSTRAINTS.rglob("*.json")) < 1_500_000
 
 
-AWKWARD = [
+AWKWARD: list[Any] = [
     *(None, True, -1, 3.5, float("inf"), "", UNKNOWN, "{", "[1]", "Python|3.99"),
     *([], {}, [None], [3], [UNKNOWN], [[]], [{}], {"name": 3}, [{"name": 3}], {"type": 3}, {"x": None}),
     *('{"Statement": 3}', '{"Version": [], "Statement": {"Effect": {}, "Action": {}, "Condition": []}}'),
