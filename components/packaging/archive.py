@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -81,7 +82,7 @@ def _refuse_escapes(archive: Path, entries: Iterable[zipfile.ZipInfo]) -> None:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         draft.write_bytes(content)
         draft.replace(path)

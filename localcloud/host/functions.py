@@ -232,6 +232,7 @@ class FunctionsHost:
 
     async def stop(self) -> None:
         """No new work; what is in hand has the grace time; then every process is gone."""
+        self._invocations.closing.set()
         await _cancel(self._tasks.pop(None, []))
         await asyncio.gather(*(self._drop_slot(slot) for slot in list(self._slots)))
         await asyncio.gather(*self._ticks)

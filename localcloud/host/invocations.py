@@ -47,6 +47,8 @@ class Invocations:
         self._lines: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.results = Results(spec.folder)
         self.running = 0
+        self.closing = asyncio.Event()
+        """Set when the host stops: nobody waits for an instance any longer."""
 
     def limit(self, host: dict[str, Any]) -> None:
         """Takes the time limit from host.json."""
@@ -84,7 +86,7 @@ class Invocations:
         }
         failed: dict[str, Any] = {"ok": False, "pid": 0}
         try:
-            instance = await _instance(slots)
+            instance = await _instance(slots, self.closing)
             failed["pid"] = instance.pid
             answer = await asyncio.wait_for(instance.invoke(command), self._limit_s)
         except TimeoutError:
@@ -98,7 +100,10 @@ class Invocations:
             self.say(answer["trace"].rstrip(), level="error", function=call.function, invocation_id=identity)
         outcome = "returned" if answer["ok"] else "failed"
         found = {"ok": answer["ok"], "pid": instance.pid, "outcome": outcome, "reason": answer.get("error")}
-        return found | spoken(self._lines.pop(identity, None))
+        found |= spoken(self._lines.pop(identity, None))
+        if not found["ok"] and found["outcome"] == "done":
+            found["outcome"] = "failed"  # it raised after its own last line
+        return found
 
     def heard(self, pid: int, text: str) -> None:
         """A line that an instance wrote."""
@@ -116,7 +121,7 @@ class Invocations:
         self._on_line(msgspec.structs.replace(line, fields=None, **names))
 
 
-async def _instance(slots: Callable[[], Sequence[Slot]]) -> Instance:
+async def _instance(slots: Callable[[], Sequence[Slot]], closing: asyncio.Event) -> Instance:
     """The least busy instance that can take work; waits for one that is being restarted. Raises InstanceDiedError."""
     deadline = time.monotonic() + _INSTANCE_WAIT_S
     while True:
@@ -124,9 +129,9 @@ async def _instance(slots: Callable[[], Sequence[Slot]]) -> Instance:
         ready = [one.instance for one in here if one.ready.is_set() and one.instance is not None]
         if ready:
             return min(ready, key=lambda one: one.in_hand)
-        waits = [asyncio.ensure_future(one.ready.wait()) for one in here]
-        if not waits or time.monotonic() > deadline:
-            raise InstanceDiedError("no instance could be started")
+        if closing.is_set() or not here or time.monotonic() > deadline:
+            raise InstanceDiedError("no instance could be started" if not closing.is_set() else "the host stops")
+        waits = [asyncio.ensure_future(event.wait()) for event in (closing, *(one.ready for one in here))]
         try:
             await asyncio.wait(waits, timeout=_INSTANCE_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:

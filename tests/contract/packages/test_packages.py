@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,16 @@ def test_the_same_project_gives_the_same_bytes_wherever_it_is_built(tmp_path: Pa
     assert (first.sha256, first.contents_sha256) == (second.sha256, second.contents_sha256)
     left = [path.name for path in (tmp_path / "cache-a" / "dependencies").iterdir() if path.name.startswith(".")]
     assert left == []
+
+
+def test_two_builds_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    root = write(tmp_path / "p")
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(made, root, tmp_path / "out", cache=tmp_path / "cache") for _ in range(2)]
+        first, second = (run.result()[1] for run in runs)
+    assert first.sha256 == second.sha256
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".zip"]
+    assert len(list((tmp_path / "cache" / "dependencies").iterdir())) == 1
 
 
 def test_a_second_build_finds_the_first(tmp_path: Path) -> None:

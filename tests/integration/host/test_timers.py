@@ -84,7 +84,7 @@ async def test_an_exception_is_a_failed_run_with_its_trace(spec: Make) -> None:
     lines: list[LogLine] = []
     async with running(spec(settings={"DO": "raise"}), lines) as host:
         result = await host.fire("tick")
-    assert (result.ok, result.reason) == (False, "ValueError: on purpose")
+    assert (result.ok, result.outcome, result.reason) == (False, "failed", "ValueError: on purpose")
     assert any("handlers/clock/tick.py" in line.text and line.level == "error" for line in lines)
 
 
@@ -96,6 +96,18 @@ async def test_an_instance_that_dies_is_replaced(spec: Make) -> None:
         await until(lambda: host.status().instances[0].state == "ready")
         assert host.status().instances[0].pid not in {pid, None}
         assert host.status().instances[0].restarts == 1
+
+
+async def test_stop_does_not_wait_for_an_instance_that_keeps_dying(spec: Make) -> None:
+    host = FunctionsHost(spec(settings={"DO": "die"}), on_line=lambda _: None)
+    await host.start()
+    await host.fire("tick")
+    await until(lambda: host.status().instances[0].state == "waiting")
+    run = asyncio.create_task(host.fire("tick"))
+    await until(lambda: host.in_flight == 1)
+    async with asyncio.timeout(3):
+        await host.stop()
+    assert (await run).outcome == "crashed"
 
 
 async def test_the_time_limit_ends_the_instance(spec: Make, packages: dict[str, Path], tmp_path: Path) -> None:
