@@ -25,7 +25,7 @@ from core.log_ingest.text import Damaged, unpacked, utf8
 from core.log_ingest.validate import faults as json_faults
 from core.messages.log_ingest import Skipped
 
-_UNDER_WAY = 4
+_UNDER_WAY = 6
 
 
 class End(Enum):

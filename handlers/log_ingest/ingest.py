@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_object_mb: int = 2048
     stall_runs: int = 5
     safe_s: float = 270.0
-    files_at_once: int = 24
+    files_at_once: int = 32
     receive_wait_s: int = 5
     visibility_s: int = 360
     retry_s: int = 10

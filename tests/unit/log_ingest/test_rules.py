@@ -1,0 +1,281 @@
+"""What happens when things go wrong: nothing is lost, nothing is there twice, and every run ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from core.clients.faults import InDoubt, Refused, Transient
+from tests.unit.log_ingest.world import World, gz, lines
+
+
+def _many(count: int, size: int = 400) -> list[str]:
+    return [json.dumps({"n": number, "x": "y" * size}) for number in range(count)]
+
+
+def _fail(times: int, fault: Exception) -> Any:
+    left = [times]
+
+    def before(_: Any) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise fault
+
+    return before
+
+
+def test_a_passing_fault_keeps_the_message_and_a_later_run_finishes_it() -> None:
+    world = World()
+    world.feed("a.json", lines(*_many(10)))
+    world.table.before = _fail(1, Transient("logs ingestion: 503"))
+    first = world.run()
+    assert (first.messages_returned, first.messages_deleted, world.texts()) == (1, 0, [])
+    world.later()
+    second = world.run()
+    assert sorted(world.texts()) == sorted(_many(10))
+    assert (second.records_in, second.records_out, second.messages_deleted) == (10, 10, 1)
+
+
+def test_what_was_accepted_is_not_sent_again() -> None:
+    world = World()
+    texts = _many(12_000)
+    world.feed("big.gz", gz(lines(*texts)))
+    calls = [0]
+
+    def every_third(_: Any) -> None:
+        calls[0] += 1
+        if calls[0] % 3 == 0:
+            raise Transient("logs ingestion: 503")
+
+    world.table.before = every_third
+    runs = 0
+    while world.queue.messages:
+        runs += 1
+        assert runs < 20
+        world.run()
+        world.later()
+    assert runs > 1
+    assert sorted(world.texts()) == sorted(texts)
+    assert len({row["Record_Id"] for row in world.table.rows}) == len(texts)
+
+
+def test_only_a_chunk_without_an_answer_may_be_there_twice() -> None:
+    world = World()
+    texts = _many(6_000)
+    world.feed("big.json", lines(*texts))
+    world.table.after = _fail(1, InDoubt("POST: no answer"))
+    first = world.run()
+    doubled = world.table.uploads[0]
+    world.later()
+    world.run()
+    seen = [(row["Record_Id"], row["Part"]) for row in world.table.rows]
+    assert len(set(seen)) == len(texts)
+    assert len(seen) - len(set(seen)) in world.table.uploads
+    assert len(seen) - len(set(seen)) <= max(doubled, *world.table.uploads)
+    assert first.rows_resent > 0
+
+
+def test_dead_lines_are_recorded_once_over_several_runs() -> None:
+    world = World()
+    texts = _many(4_000)
+    world.feed("mixed.json", lines(*texts[:2000], "broken", *texts[2000:], "also broken"))
+    world.table.before = _fail(1, Transient("503"))
+    runs = [world.run()]
+    while world.queue.messages:
+        world.later()
+        runs.append(world.run())
+        assert len(runs) < 5
+    assert [entry["excerpt"] for entry in world.dead_entries()] == ["broken", "also broken"]
+    assert sum(run.records_dead for run in runs) == 2
+    assert sum(run.records_out for run in runs) == 4_000
+
+
+def test_a_long_outage_costs_no_message_and_no_patience() -> None:
+    world = World()
+    for number in range(30):
+        world.feed(f"{number}.json", lines('{"a":1}'))
+    world.table.before = _fail(10**6, Transient("logs ingestion: 503"))
+    for _ in range(12):
+        assert world.run().messages_deleted == 0
+        world.later()
+    assert world.run().stopped == "outage"
+    world.table.before = lambda _: None
+    world.later()
+    world.run()
+    assert len(world.table.rows) == 30
+    assert world.dead_messages() == []
+
+
+def test_strict_waits_for_one_file_lenient_gives_it_up_after_its_tries() -> None:
+    for lenient in (False, True):
+        world = World()
+        world.objects.put("good.json", b'{"good":1}')
+        world.objects.put("bad.json", b'{"bad":1}')
+        world.objects.broken = {"bad.json"}
+        world.queue.put(
+            [{"Bucket Name": "logs", "Object Key": key, "Event Time": ""} for key in ("good.json", "bad.json")]
+        )
+        summaries = []
+        for _ in range(7):
+            summaries.append(world.run(lenient=lenient, lenient_tries=3))
+            world.later()
+        assert world.texts() == ['{"good":1}']
+        assert bool(world.queue.messages) == (not lenient)
+        if lenient:
+            (entry,) = world.dead_entries()
+            assert entry["reason"].startswith("gave up after 3 tries: s3 get")
+            assert sum(summary.records_dead for summary in summaries) == 1
+
+
+def test_a_message_without_progress_is_dead_after_its_runs() -> None:
+    world = World()
+    world.feed("a.json", b'{"a":1}')
+    world.table.before = _fail(10**6, Refused("logs ingestion: 400 InvalidStream"))
+    for _ in range(4):
+        world.run()
+        world.later()
+        assert world.dead_messages() == []
+    world.run()
+    (letter,) = world.dead_messages()
+    assert letter["reason"].startswith("no progress in 5 runs")
+    assert "InvalidStream" in letter["reason"]
+    assert world.queue.messages == {}
+
+
+def test_a_message_whose_worker_dies_each_time_is_dead_too() -> None:
+    world = World()
+    name = world.feed("killer.json", b'{"a":1}')
+    for _ in range(5):  # received, and never heard of again
+        world.queue.receive(10, wait_s=0, visibility_s=360)
+        world.later()
+    world.run()
+    assert [letter["message_id"] for letter in world.dead_messages()] == [name]
+    assert world.texts() == []
+
+
+def test_age_rule() -> None:
+    world = World()
+    old = datetime(2025, 10, 30, 23, 59, tzinfo=UTC)
+    world.feed("old.json", b'{"old":1}', modified=old)
+    world.feed("new.json", b'{"new":1}', modified=datetime(2025, 10, 31, 0, 0, tzinfo=UTC))
+    summary = world.run(max_age_days=0)
+    assert world.texts() == ['{"new":1}']
+    assert [one.key for one in summary.skipped] == ["old.json"]
+    assert (summary.records_in, summary.records_out, summary.records_skipped) == (2, 1, 1)
+    assert world.queue.messages == {}
+    world.feed("old.json", b'{"old":1}', modified=old)
+    world.run(max_age_days=1)
+    assert sorted(world.texts()) == ['{"new":1}', '{"old":1}']
+
+
+def test_no_new_work_after_the_safe_time_and_the_rest_goes_back() -> None:
+    world = World()
+    for number in range(20):
+        world.feed(f"{number}.json", lines('{"a":1}'))
+
+    def slow() -> None:
+        world.clock.now += 20
+
+    world.objects.on_read = slow
+    summary = world.run(files_at_once=1)
+    assert summary.stopped == "deadline"
+    assert 0 < len(world.table.rows) < 20
+    assert summary.messages_received == summary.messages_deleted + summary.messages_returned
+    assert summary.messages_returned <= 1  # received only what could begin
+    world.objects.on_read = lambda: None
+    world.later()
+    world.run()
+    assert len(world.table.rows) == 20
+
+
+def test_a_file_too_big_for_one_run_goes_on_in_the_next() -> None:
+    world = World()
+    texts = _many(20_000)
+    world.feed("huge.gz", gz(lines(*texts)))
+    reads = [0]
+
+    def slow(_: Any) -> None:
+        world.clock.now += 100
+
+    world.table.after = slow
+    while world.queue.messages:
+        reads[0] += 1
+        summary = world.run(uploads_at_once=1)
+        assert reads[0] < 12
+        if world.queue.messages:
+            assert summary.messages_returned == 1
+            assert summary.records_out > 0
+    assert reads[0] > 1
+    assert sorted(world.texts()) == sorted(texts)
+    assert world.table.rows[0]["Record_Id"] != world.table.rows[-1]["Record_Id"]
+
+
+def test_visibility_of_long_work_is_extended() -> None:
+    world = World()
+    world.feed("a.json", lines('{"a":1}'))
+    world.rules = world.rules.__class__(receive_wait_s=0, files_at_once=1, uploads_at_once=1, visibility_s=60)
+
+    def slow() -> None:
+        world.clock.now += 40
+        deadline = 200
+        while 60 not in world.queue.hidden and deadline:
+            with world.table.lock:
+                deadline -= 1
+            import threading
+
+            threading.Event().wait(0.02)
+
+    world.objects.on_read = slow
+    world.run()
+    assert 60 in world.queue.hidden
+    assert world.texts() == ['{"a":1}']
+
+
+def test_another_runs_progress_is_not_overwritten() -> None:
+    world = World()
+    texts = _many(12_000)
+    world.feed("big.json", lines(*texts))
+
+    def meddle(_: Any) -> None:
+        for name in [name for name in world.progress.blobs if name.startswith("files/")]:
+            world.progress.put(name, world.progress.blobs[name].body)
+        world.table.after = lambda _: None
+
+    calls = [0]
+
+    def second(rows: Any) -> None:
+        calls[0] += 1
+        if calls[0] == 3:
+            meddle(rows)
+
+    world.table.after = second
+    summary = world.run(uploads_at_once=1)
+    assert summary.files_failed == 1
+    assert len(world.queue.messages) == 1
+
+
+def test_the_summary_is_kept_and_adds_up() -> None:
+    world = World()
+    world.feed("a.json", lines('{"a":1}', "broken", '{"b":1}'))
+    world.queue.put({"Event": "s3:TestEvent", "Service": "Amazon S3", "Bucket": "logs"})
+    summary = world.run()
+    (kept,) = world.progress.read("runs/")
+    assert kept["records_in"] == summary.records_in == 3
+    assert (kept["records_out"], kept["records_dead"], kept["messages_deleted"]) == (2, 1, 2)
+    assert kept["failures"] == {"not JSON": 1}
+    assert world.run().messages_received == 0
+    assert len(world.progress.read("runs/")) == 1  # a run with nothing to do keeps nothing
+
+
+def test_a_receive_that_is_refused_fails_the_run() -> None:
+    world = World()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Transient("assume role: not yet")
+
+    world.queue.receive = refuse  # type: ignore[method-assign]
+    with pytest.raises(Transient, match="assume role"):
+        world.run()
