@@ -27,6 +27,9 @@ class Results:
         self.counts: dict[str, Counter[str]] = {}
         for result in _read(self._path):
             self._kept.setdefault(result.function, deque(maxlen=_KEPT)).append(result)
+        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
+            with self._path.open("ab") as file:
+                file.write(b"\n")  # ends the half line of a host that was killed
 
     def add(self, result: InvocationResult) -> None:
         """Count and keep one result."""
