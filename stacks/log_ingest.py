@@ -106,4 +106,5 @@ def _options(stack: StackSettings) -> dict[str, pulumi.Input[str]]:
         "MAX_OBJECT_MB": str(settings.max_object_mb),
         "STALL_RUNS": str(settings.stall_runs),
         "LENIENT_TRIES": str(settings.lenient_tries),
+        "RECEIVE_WAIT_S": str(settings.receive_wait_s),
     }

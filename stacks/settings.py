@@ -43,6 +43,8 @@ class LogIngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_object_mb: Annotated[int, msgspec.Meta(ge=1)] = 2048
     stall_runs: Annotated[int, msgspec.Meta(ge=1)] = 5
     lenient_tries: Annotated[int, msgspec.Meta(ge=1)] = 5
+    receive_wait_s: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
+    """How long an empty queue is waited on before a run ends; SQS's own limit is 20."""
     bucket_writers: list[str] = []
     existing_bucket: str | None = None
     existing_queue_arn: str | None = None

@@ -1,4 +1,4 @@
-"""The engines' side of the control plane's API: a `Provider` that knocks on the supervisor's door; blocks, thread-safe."""
+"""The engines' side of the control plane's API: a `Provider` that knocks on the supervisor's door. Blocking."""
 
 import http.client
 import threading

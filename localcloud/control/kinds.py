@@ -79,7 +79,7 @@ def _nothing_added(here: Place, it: Subject) -> Values:
     return {}
 
 
-Apply = Callable[[Locality, Subject], Awaitable[None]]
+Apply = Callable[[Locality, Subject], Awaitable[Values | None]]
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +87,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     `id_of`: the id, where constraints do not say it (AWS); `outputs`: what the cloud adds to the inputs;
     `echo`: the inputs as outputs show them, where the two differ in shape; `apply`: make it so, repeatable without
-    change; `remove`: undo it.
+    change, answering outputs that only doing it tells; `remove`: undo it.
     """
 
     id_of: Callable[[Place, Subject], str] | None = None

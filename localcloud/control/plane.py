@@ -57,11 +57,11 @@ class ControlPlane:
     async def replay(self) -> None:
         """Tell freshly started emulators what exists."""
         for resource in self.resources():
-            await self._apply(resource)
+            await self._put(resource)
 
     def check(self, type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
         """See rules.check."""
-        return rules.check(type_, name, old, inputs)
+        return rules.check(type_, name, old, inputs, siblings=self._inputs_of)
 
     def diff(self, type_: str, id_: str, old: Values, new: Values) -> Difference:
         """See rules.diff."""
@@ -71,9 +71,10 @@ class ControlPlane:
     async def create(self, type_: str, name: str, inputs: Values, *, preview: bool) -> Made:
         """Make it and record it. Creating what exists changes it to these inputs, as a PUT does on Azure."""
         made = rules.made(self._here, type_, name, inputs, preview=preview)
-        if not preview:
-            await self._put(Resource(type=type_, id=made.id, name=name, inputs=inputs, outputs=made.outputs))
-        return made
+        if preview:
+            return made
+        outputs = await self._put(Resource(type=type_, id=made.id, name=name, inputs=inputs, outputs=made.outputs))
+        return Made(made.id, outputs)
 
     async def update(self, type_: str, id_: str, old: Values, new: Values, *, preview: bool) -> Made:
         """Change it in place; refuses what does not exist."""
@@ -84,8 +85,8 @@ class ControlPlane:
         if preview:
             return Made(id_, new)
         made = rules.made(self._here, type_, before.name, new, preview=False)
-        await self._put(Resource(type=type_, id=id_, name=before.name, inputs=new, outputs=made.outputs))
-        return Made(id_, made.outputs)
+        outputs = await self._put(Resource(type=type_, id=id_, name=before.name, inputs=new, outputs=made.outputs))
+        return Made(id_, outputs)
 
     def read(self, type_: str, id_: str) -> Made | None:
         """What is recorded."""
@@ -107,20 +108,33 @@ class ControlPlane:
         del args
         return client_config(self._here.tenancy, token, self._deployer_id)
 
+    def _inputs_of(self, id_: str) -> Values | None:
+        row = self._db.execute("SELECT record FROM resource WHERE id = ?", (id_,)).fetchone()
+        return msgspec.json.decode(row[0], type=Resource).inputs if row else None
+
     def _find(self, type_: str, id_: str) -> Resource | None:
         row = self._db.execute("SELECT record FROM resource WHERE type = ? AND id = ?", (type_, id_)).fetchone()
         return msgspec.json.decode(row[0], type=Resource) if row else None
 
-    async def _put(self, resource: Resource) -> None:
+    async def _put(self, resource: Resource) -> Values:
+        """Record and apply; answers the outputs."""
         # Recorded before it is applied: a crash in between leaves a record, and the next start applies it.
+        self._record(resource)
+        apply = kind_of(resource.type).apply
+        if apply is None:
+            return resource.outputs
+        try:
+            more = await apply(self._here, resource.subject())
+        except (ValueError, LookupError) as error:
+            raise Refused(str(error)) from error
+        if more:
+            resource.outputs = {**resource.outputs, **more}
+            self._record(resource)
+        return resource.outputs
+
+    def _record(self, resource: Resource) -> None:
         self._db.execute(
             "INSERT INTO resource (type, id, record) VALUES (?, ?, ?) "
             "ON CONFLICT (type, id) DO UPDATE SET record = excluded.record",
             (resource.type, resource.id, msgspec.json.encode(resource)),
         )
-        await self._apply(resource)
-
-    async def _apply(self, resource: Resource) -> None:
-        apply = kind_of(resource.type).apply
-        if apply:
-            await apply(self._here, resource.subject())

@@ -7,6 +7,7 @@ exactly what an `up` would refuse.
 import hashlib
 import json
 import uuid
+from collections.abc import Callable
 
 from localcloud.control import check as constraints
 from localcloud.control.kinds import Place, Subject, Values
@@ -14,13 +15,16 @@ from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
 from localcloud.engine.values import UNKNOWN, changed_paths
 
-GUID_NAMED = {"azure-native:authorization:RoleAssignment", "azure-native:authorization:RoleDefinition"}
+Siblings = Callable[[str], Values | None]
 
 
-def check(type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
-    """Inputs with a name filled in where the program leaves it open, and every reason against them."""
+def check(type_: str, name: str, old: Values | None, inputs: Values, *, siblings: Siblings | None = None) -> Checked:
+    """Inputs with a name filled in where the program leaves it open, and every reason against them.
+
+    `siblings`: the inputs of another resource by its id, for rules that look at two (an app and its plan).
+    """
     named = _with_name(type_, name, old, inputs)
-    result = constraints.check(type_, named, unknown=UNKNOWN)
+    result = constraints.check(type_, named, unknown=UNKNOWN, siblings=siblings)
     return Checked(result.inputs, [Failure(failure.property_path, failure.reason) for failure in result.failures])
 
 
@@ -63,11 +67,12 @@ def _with_name(type_: str, name: str, old: Values | None, inputs: Values) -> Val
 
     Made from the inputs instead of at random: two previews of one program are equal.
     """
-    prop = constraints.describe(type_).get("name_property") if type_.startswith("azure-native:") else None
+    described = constraints.describe(type_) if type_.startswith("azure-native:") else {}
+    prop = described.get("name_property")
     if not isinstance(prop, str) or prop in inputs:
         return inputs
     if old and old.get(prop):
         return {**inputs, prop: old[prop]}
     digest = hashlib.sha256(f"{type_}:{name}:{json.dumps(inputs, sort_keys=True)}".encode()).hexdigest()
-    guid = type_ in GUID_NAMED
+    guid = described.get("autoname") == "uuid"
     return {**inputs, prop: str(uuid.UUID(digest[:32])) if guid else f"{name}{digest[:8]}"}

@@ -5,6 +5,8 @@ comes along in the program). An engine never knows a resource type; a provider n
 """
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import dill
@@ -78,6 +80,17 @@ class Provider(Protocol):
         """A function of the provider (`azure-native:authorization:getClientConfig`)."""
 
 
+@contextmanager
+def _its_own_code(call: str) -> Iterator[None]:
+    """Whatever a dynamic resource's code raises is its refusal, in its own words."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(str(error) or f"{call} raised {type(error).__name__}") from error
+
+
 class DynamicResources:
     """Pulumi's dynamic resources: the provider object is pickled into the inputs and runs in this process."""
 
@@ -101,7 +114,8 @@ class DynamicResources:
         del type_, name
         if preview:
             return Made("", {key: value for key, value in inputs.items() if key != PROVIDER_KEY})
-        result = self._load(inputs).create(dict(inputs))
+        with _its_own_code("create"):
+            result = self._load(inputs).create(dict(inputs))
         return Made(result.id, dict(result.outs or {}))
 
     def read(self, type_: str, id_: str) -> Made | None:
@@ -114,12 +128,15 @@ class DynamicResources:
         del type_
         if preview:
             return Made(id_, {key: value for key, value in new.items() if key != PROVIDER_KEY})
-        return Made(id_, dict(self._load(new).update(id_, old, new).outs or {}))
+        with _its_own_code("update"):
+            result = self._load(new).update(id_, old, new)
+        return Made(id_, dict(result.outs or {}))
 
     def delete(self, type_: str, id_: str, outputs: Values) -> None:
         """Run the resource's own `delete`."""
         del type_
-        self._load(outputs).delete(id_, outputs)
+        with _its_own_code("delete"):
+            self._load(outputs).delete(id_, outputs)
 
     def invoke(self, token: str, args: Values) -> Values:
         """Dynamic providers have no functions."""

@@ -19,13 +19,16 @@ def _provider(here: Place, it: Subject) -> Values:
 
 
 async def _put_provider(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_oidc_provider(
+    here.cloud.aws.put_oidc_provider(
         it.id, it.inputs["url"], it.inputs["clientIdLists"], it.inputs.get("thumbprintLists") or []
     )
+    for audience in it.inputs["clientIdLists"]:
+        # The application registration that a person makes on Azure: here, naming it is enough.
+        here.cloud.identity.put_audience(audience)
 
 
 async def _remove_provider(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_oidc_provider(it.id)
+    here.cloud.aws.remove_oidc_provider(it.id)
 
 
 def _role(here: Place, it: Subject) -> Values:
@@ -37,21 +40,21 @@ def _role(here: Place, it: Subject) -> Values:
 
 
 async def _put_role(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_role(
+    here.cloud.aws.put_role(
         it.id, _policy(it.inputs["assumeRolePolicy"]), int(it.inputs.get("maxSessionDuration", 3600))
     )
 
 
 async def _remove_role(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_role(it.id)
+    here.cloud.aws.remove_role(it.id)
 
 
 async def _put_role_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_role_policy(it.inputs["role"], it.id.split(":", 1)[1], _policy(it.inputs["policy"]))
+    here.cloud.aws.put_role_policy(it.inputs["role"], it.id.split(":", 1)[1], _policy(it.inputs["policy"]))
 
 
 async def _remove_role_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_role_policy(it.inputs["role"], it.id.split(":", 1)[1])
+    here.cloud.aws.remove_role_policy(it.inputs["role"], it.id.split(":", 1)[1])
 
 
 def _bucket(here: Place, it: Subject) -> Values:
@@ -65,24 +68,24 @@ def _bucket(here: Place, it: Subject) -> Values:
 
 
 async def _put_bucket(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_bucket(it.id)
+    here.cloud.aws.put_bucket(it.id)
 
 
 async def _remove_bucket(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_bucket(it.id, force=bool(it.inputs.get("forceDestroy")))
+    here.cloud.aws.remove_bucket(it.id, force=bool(it.inputs.get("forceDestroy")))
 
 
 async def _put_versioning(here: Locality, it: Subject) -> None:
     status = it.inputs["versioningConfiguration"]["status"]
-    await here.cloud.aws.put_bucket_versioning(it.id, status)
+    here.cloud.aws.put_bucket_versioning(it.id, status)
 
 
 async def _put_bucket_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_bucket_policy(it.id, _policy(it.inputs["policy"]))
+    here.cloud.aws.put_bucket_policy(it.id, _policy(it.inputs["policy"]))
 
 
 async def _remove_bucket_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_bucket_policy(it.id)
+    here.cloud.aws.put_bucket_policy(it.id, "")
 
 
 async def _put_notification(here: Locality, it: Subject) -> None:
@@ -96,11 +99,11 @@ async def _put_notification(here: Locality, it: Subject) -> None:
         }
         for position, queue in enumerate(it.inputs.get("queues") or [])
     ]
-    await here.cloud.aws.put_bucket_notification(it.id, queues)
+    here.cloud.aws.put_bucket_notification(it.id, queues)
 
 
 async def _remove_notification(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_bucket_notification(it.id, [])
+    here.cloud.aws.put_bucket_notification(it.id, [])
 
 
 def _queue_outputs(here: Place, it: Subject) -> Values:
@@ -124,19 +127,19 @@ async def _put_queue(here: Locality, it: Subject) -> None:
     attributes = {
         api: str(it.inputs[ours]) for ours, api in QUEUE_ATTRIBUTES.items() if it.inputs.get(ours) is not None
     }
-    await here.cloud.aws.put_queue(it.inputs["name"], attributes)
+    here.cloud.aws.put_queue(it.inputs["name"], attributes)
 
 
 async def _remove_queue(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_queue(it.inputs["name"])
+    here.cloud.aws.remove_queue(it.inputs["name"])
 
 
 async def _put_queue_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.put_queue_policy(it.id.rsplit("/", 1)[-1], _policy(it.inputs["policy"]))
+    here.cloud.aws.put_queue_policy(it.last, _policy(it.inputs["policy"]))
 
 
 async def _remove_queue_policy(here: Locality, it: Subject) -> None:
-    await here.cloud.aws.remove_queue_policy(it.id.rsplit("/", 1)[-1])
+    here.cloud.aws.put_queue_policy(it.last, "")
 
 
 def _by_bucket(here: Place, it: Subject) -> str:

@@ -67,16 +67,12 @@ def _component(here: Place, it: Subject) -> Values:
     }
 
 
-def _vault(here: Place, it: Subject) -> Values:
-    return {"properties": {**it.inputs["properties"], "vaultUri": f"{here.endpoints.get('vault', '')}/{it.last}/"}}
-
-
-async def _put_vault(here: Locality, it: Subject) -> None:
-    here.cloud.vault.put_vault(it.id, it.last)
+async def _put_vault(here: Locality, it: Subject) -> Values:
+    return {"properties": {**it.inputs["properties"], "vaultUri": await here.cloud.vault.put_vault(it.id, it.last)}}
 
 
 async def _remove_vault(here: Locality, it: Subject) -> None:
-    here.cloud.vault.remove(it.id)
+    await here.cloud.vault.remove_vault(it.last)
 
 
 def _endpoint(here: Place, it: Subject) -> Values:
@@ -123,7 +119,7 @@ KINDS = {
     ),
     "azure-native:operationalinsights:Table": Kind(apply=_put_table, remove=_remove_table),
     "azure-native:applicationinsights:Component": Kind(outputs=_component),
-    "azure-native:keyvault:Vault": Kind(outputs=_vault, apply=_put_vault, remove=_remove_vault),
+    "azure-native:keyvault:Vault": Kind(apply=_put_vault, remove=_remove_vault),
     "azure-native:monitor:DataCollectionEndpoint": Kind(
         outputs=_endpoint, apply=_put_endpoint, remove=_remove_endpoint
     ),

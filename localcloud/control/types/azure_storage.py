@@ -5,8 +5,9 @@ from localcloud.control.kinds import Kind, Locality, Place, Subject, Values
 
 def _account(here: Place, it: Subject) -> Values:
     name = it.inputs["accountName"]
-    kinds = ("blob", "queue", "table")
-    return {"primaryEndpoints": {kind: f"{here.endpoints[kind]}/{name}/" for kind in kinds if kind in here.endpoints}}
+    endpoints = {kind: f"{here.endpoints[kind]}/{name}/" for kind in ("blob", "queue")}
+    # No table service runs here; the host's own diagnostic events are its only user.
+    return {"primaryEndpoints": {**endpoints, "table": ""}}
 
 
 async def _put_account(here: Locality, it: Subject) -> None:

@@ -1,0 +1,254 @@
+"""A stack on this machine: starts its supervisor, applies the program, feeds systems, waits until nothing is in flight.
+
+What the command line's `up`, `feed`, `wait`, `down` and `reset` do, without a word about how it is shown.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localcloud import address
+from localcloud.control.client import ControlClient, Supervisor
+from localcloud.control.kinds import Tenancy
+from localcloud.engine.config import load_program
+from localcloud.engine.deployment import Progress
+from localcloud.engine.embedded import Program, RunResult, run
+from localcloud.engine.state import Record, State
+from localcloud.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
+
+START_S = 300  # seconds; the first start installs Azurite
+STOP_S = 60
+POLL_S = 0.1
+SYSTEM_TYPE = "millrace:system:System"
+
+Say = Callable[[str], None]
+
+
+class LocalCloudError(Exception):
+    """The local cloud cannot do what was asked; the message says why and what to do."""
+
+
+class LocalStack:
+    """One stack of the project in `root`, kept under `.millrace/<stack>/`."""
+
+    def __init__(self, root: Path, stack: str = "local") -> None:
+        """Nothing is started yet."""
+        self.root, self.stack = root, stack
+        self.home = root / ".millrace" / stack
+
+    # ---- the supervisor
+
+    def running(self) -> Supervisor | None:
+        """The supervisor, if it runs."""
+        found = address.read(self.home)
+        return Supervisor(found) if found else None
+
+    def require(self) -> Supervisor:
+        """The supervisor; raises when the local cloud is down."""
+        found = self.running()
+        if found is None:
+            raise LocalCloudError(f"the local cloud of stack {self.stack} is down; start it with ./millrace up")
+        return found
+
+    def ensure(self, say: Say) -> Supervisor:
+        """The supervisor, started in the background if need be; `say` hears about long steps."""
+        found = self.running()
+        if found:
+            return found
+        self.home.mkdir(parents=True, exist_ok=True)
+        tenancy = tenancy_of(self.program())
+        command = [sys.executable, "-m", "localcloud.supervisor", str(self.home), msgspec.json.encode(tenancy).decode()]
+        log = self.home / "supervisor.log"
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                start_new_session=True, env=_own_environment(), text=True,
+            )  # fmt: skip
+        try:
+            self._await_ready(process, say, log)
+        except BaseException:
+            _end(process.pid)
+            process.wait()
+            raise
+        return self.require()
+
+    def _await_ready(self, process: "subprocess.Popen[str]", say: Say, log: Path) -> None:
+        for line in process.stdout or ():
+            if line.strip() == "ready":
+                return
+            say(line.strip())
+        process.wait()
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+        raise LocalCloudError(f"the local cloud did not start (exit {process.returncode}); the end of {log}:\n{tail}")
+
+    def stop(self) -> bool:
+        """Stop every process, keep all data; False when nothing ran."""
+        found = address.read(self.home)
+        if found is None:
+            return False
+        _end(found.pid)
+        deadline = time.monotonic() + STOP_S
+        while time.monotonic() < deadline:
+            if not _alive(found.pid):
+                address.remove(self.home)
+                return True
+            time.sleep(POLL_S)
+        raise LocalCloudError(f"process {found.pid} did not end within {STOP_S} s; end it with: kill -9 {found.pid}")
+
+    def reset(self) -> bool:
+        """Stop everything and forget all local data; False when there was none."""
+        self.stop()
+        existed = self.home.exists()
+        shutil.rmtree(self.home, ignore_errors=True)
+        return existed
+
+    # ---- the program
+
+    def program(self, systems: list[str] | None = None) -> Program:
+        """The program with this stack's settings, limited to some systems if named."""
+        return load_program(self.root, self.stack, {"systems": systems} if systems else None)
+
+    def apply(self, supervisor: Supervisor, progress: Progress, systems: list[str] | None = None) -> RunResult:
+        """Make the local cloud as the program says. A run limited to some systems removes nothing of the others."""
+        access = supervisor.call("GET", "/access", None, Access)
+        os.environ.update(deployer_environment(access))
+        overrides: dict[str, Any] = {"managementUrl": access.management}
+        if systems:
+            overrides["systems"] = systems
+        program = load_program(self.root, self.stack, overrides)
+        state = State(self.home / "engine.sqlite")
+        try:
+            with state.only_writer():
+                return run(
+                    program,
+                    cloud=ControlClient(supervisor),
+                    state=state,
+                    keep=_others(systems) if systems else lambda _record, _all: False,
+                    progress=progress,
+                )
+        finally:
+            state.close()
+
+    def outputs(self) -> dict[str, Any]:
+        """The outputs of the last run; empty before the first."""
+        file = self.home / "engine.sqlite"
+        if not file.exists():
+            return {}
+        state = State(file)
+        try:
+            stacks = [record for record in state.records().values() if record.type == "pulumi:pulumi:Stack"]
+        finally:
+            state.close()
+        return stacks[0].outputs if stacks else {}
+
+    # ---- what runs
+
+    def status(self) -> CloudStatus:
+        """Resources, apps, queues, endpoints."""
+        return self.require().call("GET", "/status", None, CloudStatus)
+
+    def fire_timers(self, system: str) -> int:
+        """Start every timer of a system once; answers how many."""
+        supervisor, fired = self.require(), 0
+        for app in self.status().apps:
+            for function in app.functions:
+                if app.system == system and function.trigger.get("type") == "timerTrigger":
+                    supervisor.call("POST", "/fire", Fire(app=app.name, function=function.name), object)
+                    fired += 1
+        return fired
+
+    def wait(self, timeout_s: float, on_poll: Callable[[CloudStatus], None] = lambda _status: None) -> CloudStatus:
+        """Return when nothing is in flight and no handler runs; raises after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            status = self.status()
+            on_poll(status)
+            if status.in_flight == 0 and status.busy == 0:
+                return status
+            if time.monotonic() > deadline:
+                waiting = [f"{queue.name} {queue.active + queue.in_flight}" for queue in status.queues]
+                raise LocalCloudError(
+                    f"still in flight after {timeout_s:g} s: {status.in_flight} messages ({', '.join(waiting)}), "
+                    f"{status.busy} handlers running; see ./millrace logs, or wait longer with --timeout"
+                )
+            time.sleep(POLL_S)
+
+    def query(self, sql: str) -> QueryAnswer:
+        """One SQL statement over the local Log Analytics tables."""
+        return self.require().call("POST", "/query", Query(sql=sql), QueryAnswer)
+
+
+def tenancy_of(program: Program) -> Tenancy:
+    """Who we are, from a stack's settings; what is missing is left empty, the program itself complains."""
+    config = program.config
+    try:
+        aws = msgspec.json.decode(config.get(f"{program.project}:aws", "{}"))
+    except msgspec.DecodeError:
+        aws = {}
+    return Tenancy(
+        subscription_id=config.get("azure-native:subscriptionId", ""),
+        tenant_id=config.get("azure-native:tenantId", ""),
+        aws_account=str(aws.get("accountId", "")) if isinstance(aws, dict) else "",
+        aws_region=config.get("aws:region", "us-east-1"),
+    )
+
+
+def deployer_environment(access: Access) -> dict[str, str]:
+    """What the deploying program's Azure SDKs read: the deployer's identity endpoint and the local CA."""
+    return {
+        "IDENTITY_ENDPOINT": access.identity_endpoint,
+        "IDENTITY_HEADER": access.identity_header,
+        "AZURE_CLIENT_ID": access.client_id,
+        "REQUESTS_CA_BUNDLE": access.ca_file,
+        "SSL_CERT_FILE": access.ca_file,
+    }
+
+
+def _others(systems: list[str]) -> Callable[[Record, dict[str, Record]], bool]:
+    """Spare what belongs to a system that this run leaves out."""
+
+    def keep(record: Record, records: dict[str, Record]) -> bool:
+        above: Record | None = record
+        while above is not None:
+            if above.type == SYSTEM_TYPE:
+                return above.name not in systems
+            above = records.get(above.parent)
+        return False
+
+    return keep
+
+
+def _own_environment() -> dict[str, str]:
+    """The supervisor's environment: ours, without what belongs to a cloud account of the person who started it."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "AZURE_", "ARM_", "PULUMI_", "IDENTITY_"))
+    }
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        # A child of ours that has ended but was not waited for still has its number.
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return True
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return

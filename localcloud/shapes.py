@@ -1,0 +1,76 @@
+"""The shapes that the supervisor's API and its callers share."""
+
+from typing import Any
+
+import msgspec
+
+from localcloud.emulators.queue_depth import QueueDepth
+from localcloud.host.spec import AppStatus
+
+
+class ResourceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One resource that exists."""
+
+    type: str
+    id: str
+    name: str
+
+
+class CloudStatus(msgspec.Struct, kw_only=True):
+    """Everything `./millrace status` shows."""
+
+    apps: list[AppStatus]
+    problems: dict[str, str]
+    """Apps that do not run, and why."""
+    queues: list[QueueDepth]
+    resources: list[ResourceLine]
+    endpoints: dict[str, str]
+    in_flight: int
+    """Messages visible, invisible or scheduled, dead letters apart."""
+    busy: int
+    """Handlers running."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """How the deployer reaches this cloud: what an engine's process needs in its environment."""
+
+    identity_endpoint: str
+    identity_header: str
+    client_id: str
+    ca_file: str
+    management: str
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """The outside world's own AWS keys: who writes logs into a bucket."""
+
+    access_key: str
+    secret_key: str
+    region: str
+
+
+class Fire(msgspec.Struct, frozen=True, kw_only=True):
+    """Run a function now."""
+
+    app: str
+    function: str
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """SQL over the local Log Analytics tables, read-only."""
+
+    sql: str
+
+
+class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Columns and rows."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A token for a declared identity."""
+
+    identity: str
+    audience: str

@@ -1,0 +1,118 @@
+"""The supervisor: one process that holds the local cloud of a stack together. Started by `up`, stopped by `down`.
+
+It owns the emulators, the control plane's record, the function apps and the one loopback API that engines and the
+command line speak to. `python -m localcloud.supervisor HOME SETTINGS` runs it in the foreground until SIGTERM.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from localcloud import address
+from localcloud.api import Api
+from localcloud.apps import Apps
+from localcloud.control import api as control_api
+from localcloud.control.kinds import Locality, Tenancy
+from localcloud.control.plane import ControlPlane
+from localcloud.emulators.cloud import LocalCloud
+from localcloud.logbook import Logbook
+from localcloud.sites import Sites
+
+MANAGEMENT = "https://management.azure.com"
+MAX_REQUEST_BYTES = 64 << 20
+
+
+class Supervisor:
+    """Everything that runs here, started in the order in which each part needs the next."""
+
+    def __init__(self, home: Path, tenancy: Tenancy) -> None:
+        """`home`: the stack's folder under `.millrace/`."""
+        self.home, self.tenancy = home, tenancy
+        self.cloud = LocalCloud(
+            home / "cloud",
+            tenant_id=tenancy.tenant_id,
+            subscription_id=tenancy.subscription_id,
+            aws_account=tenancy.aws_account,
+            region=tenancy.aws_region,
+            say=_say,
+        )
+        self.logbook = Logbook(home / "logs")
+        self.apps = Apps(home / "apps", self.cloud, self.logbook)
+        self.deployer_header = secrets.token_urlsafe(24)
+        self.stopping = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self.plane = ControlPlane(
+            home / "control.sqlite",
+            Locality(tenancy, self.cloud, self.apps),
+            deployer_id=self.cloud.identity.deployer.principal_id,
+        )
+
+    async def start(self) -> None:
+        """Emulators, then the record, then the apps, then the API; the address is published last."""
+        await self.cloud.start()
+        sites = Sites(self.apps, self.cloud)
+        await self.cloud.mount("management", sites.management(), MANAGEMENT)
+        await self.cloud.mount("scm", sites.scm(), MANAGEMENT)
+        deployer = self.cloud.identity.deployer
+        self.cloud.identity.register_header(self.deployer_header, [deployer.client_id])
+        await self.plane.replay()
+        await self.apps.start()
+        await self._serve()
+
+    async def _serve(self) -> None:
+        secret = secrets.token_urlsafe(32)
+        app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[control_api.require_secret(secret)])
+        app.add_routes([*control_api.routes(self.plane), *Api(self).routes()])
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        address.write(self.home, address.Address(pid=os.getpid(), port=port, secret=secret))
+
+    async def stop(self) -> None:
+        """Apps first (work in hand has its grace), then everything they used."""
+        address.remove(self.home)
+        if self._runner:
+            await self._runner.cleanup()
+        await self.apps.stop()
+        await self.cloud.stop()
+        self.plane.close()
+        self.logbook.close()
+
+
+def _say(message: str) -> None:
+    """Progress, for whoever waits for this process to be ready (they read its output)."""
+    sys.stdout.write(f"{message}\n")
+    sys.stdout.flush()
+
+
+async def run(home: Path, tenancy: Tenancy) -> None:
+    """Run until SIGTERM, SIGINT or the API's stop."""
+    supervisor = Supervisor(home, tenancy)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stopping.set)
+    try:
+        await supervisor.start()
+        _say("ready")
+        await supervisor.stopping.wait()
+    finally:
+        await supervisor.stop()
+
+
+def main() -> None:
+    """The process's entry: HOME and the tenancy as JSON."""
+    home, tenancy = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Tenancy)
+    os.umask(0o077)
+    asyncio.run(run(home, tenancy))
+
+
+if __name__ == "__main__":
+    main()
