@@ -1,7 +1,8 @@
 """Role-based access as Azure decides it: role assignments at scopes, inherited downwards, never upwards.
 
-The built-in role definitions come from `role_definitions.json`, extracted from Microsoft's published list ("Azure built-in
-roles"): GUID → name, actions, data_actions and their exceptions. Ids and scopes compare without regard to case.
+The built-in role definitions come from `role_definitions.json`, extracted from Microsoft's published list ("Azure
+built-in roles"): GUID → name, actions, data_actions and their exceptions. Ids and scopes compare without regard to
+case.
 """
 
 import re
@@ -56,7 +57,8 @@ class Access:
         role = _guid(role_definition_id)
         if role not in self._roles:
             raise LookupError(
-                f"role assignment {assignment_id}: the role must be one this cloud knows, got {role_definition_id}; add its "
+                f"role assignment {assignment_id}: the role must be one this cloud knows, got "
+                f"{role_definition_id}; add its "
                 f"definition to {ROLES_FILE.name}."
             )
         self._assignments[assignment_id.lower()] = Assignment(principal_id.lower(), role, scope.lower().rstrip("/"))

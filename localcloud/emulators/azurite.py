@@ -1,9 +1,9 @@
 """Azurite as a child process: plain http on loopback, reached by our door only.
 
-Accounts must be named when Azurite starts, ours appear while it runs: so it starts with a fixed pool of slots with random
-keys, and `storage` maps account names to slots. Blobs are durable at once; queues are saved every 5 s and at an orderly
-stop, so a SIGKILL of Azurite loses queue messages of the last 5 s (a property of Azurite). A SIGKILL of *this* process
-does not: Azurite sees its stdin close and stops in order.
+Accounts must be named when Azurite starts, ours appear while it runs: so it starts with a fixed pool of slots with
+random keys, and `storage` maps account names to slots. Blobs are durable at once; queues are saved every 5 s and at
+an orderly stop, so a SIGKILL of Azurite loses queue messages of the last 5 s (a property of Azurite). A SIGKILL of
+*this* process does not: Azurite sees its stdin close and stops in order.
 """
 
 import asyncio
@@ -50,7 +50,9 @@ class Azurite:
         return list(self._keys)
 
     async def start(self, say: Callable[[str], None]) -> None:
-        """Installs Azurite if need be, starts it, returns when it listens. RuntimeError with its last words otherwise."""
+        """Installs Azurite if need be, starts it, returns when it listens. RuntimeError with its last words
+        otherwise.
+        """
         installed = await install_azurite(say)
         node, _ = node_files()
         await self._end_leftover()
@@ -108,12 +110,14 @@ class Azurite:
         return query
 
     async def _end_leftover(self) -> None:
-        """Two Azurites on one folder would spoil it: the one of a killed predecessor gets its time to save, then ends."""
+        """Two Azurites on one folder would spoil it: the one of a killed predecessor gets its time to save, then
+        ends.
+        """
         if not self._pid_file.exists():
             return
         pid = int(self._pid_file.read_bytes())
         deadline = time.monotonic() + STOP_LIMIT_S
-        while _is_azurite(pid) and time.monotonic() < deadline:
+        while _is_azurite(pid) and time.monotonic() < deadline:  # noqa: ASYNC110 -- somebody else's child: only asking helps
             await asyncio.sleep(0.05)
         if _is_azurite(pid):
             os.kill(pid, signal.SIGKILL)
@@ -131,8 +135,8 @@ class Azurite:
                 continue
             writer.close()
             return
-        raise RuntimeError(f"Azurite must listen on port {port} within {START_LIMIT_S:.0f} s; it says: "
-                           f"{log_file.read_text(errors='replace')[-1000:]!r}")  # fmt: skip
+        said = log_file.read_text(errors="replace")[-1000:]  # noqa: ASYNC240 -- the last thing this start does
+        raise RuntimeError(f"Azurite must listen on port {port} within {START_LIMIT_S:.0f} s; it says: {said!r}")
 
 
 def _new_slots() -> bytes:
@@ -144,14 +148,16 @@ def _account_sas(account: str, key: str, ends: float) -> str:
     """Source: *Create an account SAS*, string-to-sign of version 2020-12-06 and later."""
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
     permissions, services, types = "rwdlacup", "bq", "sco"
-    to_sign = "\n".join([account, permissions, services, types, "", expiry, "", "", _SAS_VERSION, "", ""])
+    to_sign = f"{account}\n{permissions}\n{services}\n{types}\n\n{expiry}\n\n\n{_SAS_VERSION}\n\n"
     digest = hmac.new(base64.b64decode(key), to_sign.encode(), hashlib.sha256).digest()
     fields = {"sv": _SAS_VERSION, "ss": services, "srt": types, "sp": permissions, "se": expiry}
     return urlencode({**fields, "sig": base64.b64encode(digest).decode()})
 
 
 def _is_azurite(pid: int) -> bool:
-    """Whether a process of this number lives and (where /proc tells) is an Azurite, not somebody else with the same number."""
+    """Whether a process of this number lives and (where /proc tells) is an Azurite, not somebody else with the
+    same number.
+    """
     command = Path(f"/proc/{pid}/cmdline")
     with contextlib.suppress(OSError):
         return b"azurite" in command.read_bytes()

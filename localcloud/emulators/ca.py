@@ -4,7 +4,7 @@ The authority lives two years, the certificate one; each is made anew 30 days be
 be read by others; both keys stay in 0600 files under the home folder and sign nothing but loopback names.
 """
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from pathlib import Path
@@ -18,7 +18,7 @@ from localcloud.emulators.private_files import private_folder, write_private
 
 AUTHORITY_DAYS = 730
 SERVER_DAYS = 365
-RENEW_BEFORE = datetime.timedelta(days=30)
+RENEW_BEFORE = dt.timedelta(days=30)
 LOOPBACK = [
     x509.DNSName("localhost"),
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
@@ -40,7 +40,9 @@ _USAGES = [
 
 
 class CertificateAuthority:
-    """Keeps `ca.pem` (public) and the keys in `folder`; `ca_file` is what clients trust, `server_context()` what doors use."""
+    """Keeps `ca.pem` (public) and the keys in `folder`; `ca_file` is what clients trust, `server_context()` what
+    doors use.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = private_folder(folder)
@@ -91,7 +93,7 @@ def _lasts(file: Path) -> bool:
     if not file.exists():
         return False
     ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
-    return ends - datetime.datetime.now(datetime.UTC) > RENEW_BEFORE
+    return ends - dt.datetime.now(dt.UTC) > RENEW_BEFORE
 
 
 def _name(common_name: str) -> x509.Name:
@@ -111,14 +113,14 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _builder(
     subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey, days: int
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))  # clocks of containers drift
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_before(now - dt.timedelta(days=1))  # clocks of containers drift
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )

@@ -1,8 +1,8 @@
 """The one door in front of every HTTP emulator: it ends TLS, has each service check its caller, counts, and answers.
 
 A service is two steps: `admit` says who calls and what for (or raises `Refusal` with the answer in the service's own
-shape), `answer` does it. Between the two the door counts the call and asks the one fault hook. Bodies stay streams, paths
-stay raw, nothing is decompressed on the way.
+shape), `answer` does it. Between the two the door counts the call and asks the one fault hook. Bodies stay streams,
+paths stay raw, nothing is decompressed on the way.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ Fault = Callable[[RequestInfo], Awaitable[web.StreamResponse | None]]
 """Answers instead of the service when it returns a response; None lets the call through."""
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 -- an answer, not a failure
     """A call that is turned away, with the answer as the real service would give it."""
 
     def __init__(self, response: web.Response, operation: str = "?") -> None:
@@ -128,6 +128,9 @@ class Door:
         return f"{'https' if tls else 'http'}://{HOST}:{sock.getsockname()[1]}"
 
     async def _serve(self, service: Service, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+            # S3 clients hold a body back until they see this; aiohttp only answers it for routed applications.
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             call = await service.admit(request)
         except Refusal as refusal:

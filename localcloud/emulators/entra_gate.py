@@ -1,5 +1,6 @@
 """The Entra half of the door: bearer token → claims, claims + data action + scope → allowed or not."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from localcloud.emulators.identity import Claims, Identity, TokenRefused
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One permission an operation asks for; `data` is false for the few control-plane actions that data planes check."""
+    """One permission an operation asks for; `data` is false for the few control-plane actions that data planes
+    check.
+    """
 
     action: str
     data: bool = True
@@ -78,7 +81,7 @@ def token_middleware(gate: EntraGate, audience: str, reply: Reply, count: Callab
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         challenge = f'Bearer authorization_uri="https://login.microsoftonline.com/", resource_id="{audience}"'
         try:
-            request["claims"] = gate.claims(request, [audience], reply, challenge)
+            _remember(request, gate.claims(request, [audience], reply, challenge))
         except Refusal as refusal:
             count(request.method, False)
             return refusal.response
@@ -86,6 +89,12 @@ def token_middleware(gate: EntraGate, audience: str, reply: Reply, count: Callab
         return await handler(request)
 
     return check
+
+
+def _remember(request: web.Request, claims: Claims) -> None:
+    with warnings.catch_warnings():  # aiohttp would rather see a RequestKey; our key is a name shared across packages
+        warnings.simplefilter("ignore")
+        request["claims"] = claims
 
 
 def json_reply(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:

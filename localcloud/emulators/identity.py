@@ -1,9 +1,9 @@
 """The local tenant: who exists, which audiences exist, and tokens that look like Entra's v1 tokens.
 
-A token carries `iss https://sts.windows.net/{tenant}/` (with the slash), `aud`, `sub` = `oid` = the principal id, `appid`,
-`idtyp app`, `tid`, `ver 1.0`, and no `azp`. `aud` is the resource exactly as it was asked for: Microsoft's own resources
-are accepted with and without a trailing slash, and an application's URI must be asked for as registered (M confidence:
-read from Entra's v1 behaviour as AWS users report it, not from a specification).
+A token carries `iss https://sts.windows.net/{tenant}/` (with the slash), `aud`, `sub` = `oid` = the principal id,
+`appid`, `idtyp app`, `tid`, `ver 1.0`, and no `azp`. `aud` is the resource exactly as it was asked for: Microsoft's
+own resources are accepted with and without a trailing slash, and an application's URI must be asked for as registered
+(M confidence: read from Entra's v1 behaviour as AWS users report it, not from a specification).
 """
 
 import time
@@ -40,8 +40,10 @@ KNOWN_AUDIENCES: Final = (
 Claims = dict[str, Any]
 
 
-class TokenRefused(Exception):
-    """A token that a service must not accept. `reason` is one of malformed, signature, issuer, audience, expired, early."""
+class TokenRefused(Exception):  # noqa: N818 -- says what happened, as callers read it
+    """A token that a service must not accept. `reason` is one of malformed, signature, issuer, audience, expired,
+    early.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -57,7 +59,9 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Identity:
-    """Managed identities, their tokens, and the verification every door uses. Nothing here does I/O after construction."""
+    """Managed identities, their tokens, and the verification every door uses. Nothing here does I/O after
+    construction.
+    """
 
     def __init__(self, folder: Path, *, tenant_id: str, clock: Callable[[], float] = time.time) -> None:
         self.tenant_id = tenant_id
@@ -165,11 +169,13 @@ class Identity:
             raise TokenRefused("early", "the token is not valid yet")
         wanted = {_bare(audience) for audience in audiences}
         if _bare(str(claims.get("aud"))) not in wanted:
-            raise TokenRefused("audience", f"the token's audience is {claims.get('aud')}, expected {sorted(wanted)[0]}")
+            raise TokenRefused("audience", f"the token's audience is {claims.get('aud')}, expected {min(wanted)}")
         return claims
 
     def check(self, token: str) -> Claims:
-        """The claims of a token signed here, whatever its audience and times: STS does those checks itself, with AWS's words."""
+        """The claims of a token signed here, whatever its audience and times: STS does those checks itself, with
+        AWS's words.
+        """
         return self._check_signature(token)
 
     def _check_signature(self, token: str) -> Claims:

@@ -1,8 +1,9 @@
 """IDENTITY_ENDPOINT: what a managed identity asks inside App Service, and the tenant's public documents.
 
-Plain http on loopback, as on Azure. `GET /msi/token?api-version=2019-08-01&resource=…&client_id=…` with X-IDENTITY-HEADER:
-the secret decides which client ids may be asked for. App Service with user-assigned identities only refuses a request
-without `client_id`; so do we. Error bodies have App Service's form `{"statusCode", "message", "correlationId"}`.
+Plain http on loopback, as on Azure. `GET /msi/token?api-version=2019-08-01&resource=…&client_id=…` with
+X-IDENTITY-HEADER: the secret decides which client ids may be asked for. App Service with user-assigned identities
+only refuses a request without `client_id`; so do we. Error bodies have App Service's form `{"statusCode", "message",
+"correlationId"}`.
 """
 
 import uuid

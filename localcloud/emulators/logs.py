@@ -1,8 +1,8 @@
 """Log Analytics: workspaces, tables, endpoints and rules as the control plane puts them, and the Logs Ingestion door.
 
-`POST /dataCollectionRules/{immutableId}/streams/{stream}?api-version=2023-01-01`, JSON array, 204. The limits of the real
-service are enforced (`logs_shape`), so that code that would fail in Azure fails here. Rate: 12,000 requests and 2 GB a
-minute per rule, then 429 with Retry-After.
+`POST /dataCollectionRules/{immutableId}/streams/{stream}?api-version=2023-01-01`, JSON array, 204. The limits of the
+real service are enforced (`logs_shape`), so that code that would fail in Azure fails here. Rate: 12,000 requests and
+2 GB a minute per rule, then 429 with Retry-After.
 """
 
 import asyncio
@@ -99,7 +99,8 @@ class Logs:
             for workspace, table in targets:
                 if not self.tables.has(workspace.lower(), table):
                     raise ValueError(
-                        f"rule {arm_id}: InvalidOutputTable: table {table} must exist in {workspace}; declare the table before the rule."
+                        f"rule {arm_id}: InvalidOutputTable: table {table} must exist in "
+                        f"{workspace}; declare the table before the rule."
                     )
         self.rules[immutable_id.lower()] = rule
 

@@ -1,7 +1,8 @@
 """The HTTP Data Collector API (legacy): `POST /api/logs?api-version=2016-04-01` with a shared key, 200.
 
-Source: *HTTP Data Collector API*. Columns get a suffix by type: `_s` string, `_d` double, `_b` boolean, `_t` date-time (ISO
-8601 strings), `_g` GUID; the table is Log-Type + `_CL`. Limits: 30 MB a post, 32 KB a field (cut). 403 for a wrong signature.
+Source: *HTTP Data Collector API*. Columns get a suffix by type: `_s` string, `_d` double, `_b` boolean, `_t`
+date-time (ISO 8601 strings), `_g` GUID; the table is Log-Type + `_CL`. Limits: 30 MB a post, 32 KB a field (cut). 403
+for a wrong signature.
 """
 
 import base64

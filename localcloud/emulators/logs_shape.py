@@ -1,12 +1,13 @@
 """Data collection rules and what they do to rows: stream declarations, column types, limits.
 
-Documented ("Logs Ingestion API", "Data collection rule structure"): a stream must be declared; columns the stream does not
-declare are dropped; 1 MB per call, compressed and uncompressed; values over 64 KB are truncated; TimeGenerated must reach
-the table. Our reading, where nothing is said: a value that cannot be read as its column's type becomes null (numbers in
-strings are read, dynamic takes anything); a missing or unreadable TimeGenerated is the time of arrival.
+Documented ("Logs Ingestion API", "Data collection rule structure"): a stream must be declared; columns the stream
+does not declare are dropped; 1 MB per call, compressed and uncompressed; values over 64 KB are truncated;
+TimeGenerated must reach the table. Our reading, where nothing is said: a value that cannot be read as its column's
+type becomes null (numbers in strings are read, dynamic takes anything); a missing or unreadable TimeGenerated is the
+time of arrival.
 """
 
-import datetime
+import datetime as dt
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -44,8 +45,8 @@ class Rule(msgspec.Struct, frozen=True):
 def read_rule(
     arm_id: str, immutable_id: str, streams: dict[str, Any], flows: list[dict[str, Any]], destinations: dict[str, Any]
 ) -> Rule:
-    """A rule from ARM's own JSON shapes (streamDeclarations, dataFlows, destinations); ValueError for what Azure refuses
-    or this cloud cannot do (a transformation other than `source`).
+    """A rule from ARM's own JSON shapes (streamDeclarations, dataFlows, destinations); ValueError for what Azure
+    refuses or this cloud cannot do (a transformation other than `source`).
     """
     declared = {
         name: [Column(column["name"], column["type"].lower()) for column in declaration["columns"]]
@@ -68,7 +69,8 @@ def read_rule(
         for stream in flow["streams"]:
             if stream not in declared:
                 raise ValueError(
-                    f"rule {arm_id}: each flow's stream must be declared, got {stream}; declare it in streamDeclarations."
+                    f"rule {arm_id}: each flow's stream must be declared, got {stream}; "
+                    "declare it in streamDeclarations."
                 )
             output = flow.get("outputStream") or stream
             table = output.removeprefix("Custom-").removeprefix("Microsoft-")
@@ -86,7 +88,7 @@ def readers(columns: list[Column]) -> dict[str, Reader]:
 
 def iso(seconds: float) -> str:
     """The form in which times are stored and shown: 2026-01-02T03:04:05.678900Z."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _string(value: Any) -> str | None:
@@ -123,11 +125,11 @@ def _moment(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     try:
-        parsed = datetime.datetime.fromisoformat(value)
+        parsed = dt.datetime.fromisoformat(value)
     except ValueError:
         return None
-    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.UTC)
-    return aware.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.UTC)
+    return aware.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _dynamic(value: Any) -> str | None:

@@ -14,8 +14,8 @@ _STEPS: Final = 20_000
 
 
 class Tables:
-    """Tables by workspace. Within SQL a table has its Log Analytics name; a second workspace's table of the same name is
-    `{workspace}_{table}`. Appending is safe from several threads.
+    """Tables by workspace. Within SQL a table has its Log Analytics name; a second workspace's table of the same name
+    is `{workspace}_{table}`. Appending is safe from several threads.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +26,8 @@ class Tables:
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=normal")
         self._db.execute(
-            "create table if not exists _tables (workspace text, name text, sql_name text unique, primary key (workspace, name))"
+            "create table if not exists _tables (workspace text, name text, sql_name text "
+            "unique, primary key (workspace, name))"
         )
         self._names: dict[tuple[str, str], str] = {
             (workspace, name): sql for workspace, name, sql in self._db.execute("select * from _tables")
@@ -39,7 +40,9 @@ class Tables:
             self._db.close()
 
     def put(self, workspace: str, workspace_name: str, name: str, columns: list[Column]) -> str:
-        """Makes a table or adds the columns it lacks (columns are never dropped: rows may hold them); answers its SQL name."""
+        """Makes a table or adds the columns it lacks (columns are never dropped: rows may hold them); answers its
+        SQL name.
+        """
         columns = [Column("TimeGenerated", "datetime"), *(c for c in columns if c.name != "TimeGenerated")]
         with self._lock:
             sql_name = self._names.get((workspace, name))

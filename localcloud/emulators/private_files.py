@@ -13,7 +13,9 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replaces `path` by `content` in one step, mode 0600: a reader sees the old bytes or the new ones, never a part."""
+    """Replaces `path` by `content` in one step, mode 0600: a reader sees the old bytes or the new ones, never a
+    part.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

@@ -33,13 +33,16 @@ def blob_needs(method: str, container: str, blob: str, query: Mapping[str, str])
     blobs = _BLOB + "containers/blobs/"
     if comp == "tags":
         return f"{verb}BlobTags", _any(f"{blobs}tags/{verb}")
+    return _blob_data(blobs, comp, verb)
+
+
+def _blob_data(blobs: str, comp: str, verb: str) -> tuple[str, Needs]:
     if verb == "read" or comp == "query":
         return "GetBlob", _any(blobs + "read")
     if verb == "delete":
         return "DeleteBlob", _any(blobs + "delete")
-    return f"PutBlob{comp.capitalize()}", _any(
-        blobs + "write", *([blobs + "add/action"] if comp in {"", "appendblock"} else [])
-    )
+    creating = [blobs + "add/action"] if comp in {"", "appendblock"} else []
+    return f"PutBlob{comp.capitalize()}", _any(blobs + "write", *creating)
 
 
 def _blob_service(comp: str, query: Mapping[str, str], verb: str) -> tuple[str, Needs]:
@@ -51,19 +54,24 @@ def _blob_service(comp: str, query: Mapping[str, str], verb: str) -> tuple[str, 
 
 
 def queue_needs(method: str, queue: str, rest: str, query: Mapping[str, str]) -> tuple[str, Needs]:
-    """(operation, needs) of a queue request; `rest` is what follows the queue's name: "", "messages", "messages/{id}"."""
+    """(operation, needs) of a queue request; `rest` is what follows the queue's name: "", "messages",
+    "messages/{id}".
+    """
     verb = _METHOD_VERB.get(method, "write")
     if not queue:
         action = "queues/read" if query.get("comp") == "list" else verb
         return f"{verb}QueueService", ((Need(_QUEUE + action, data=False),),)
     if not rest:
         return f"{verb}Queue", ((Need(f"{_QUEUE}queues/{verb}", data=False),),)
+    return _queue_messages(method, rest, query)
+
+
+def _queue_messages(method: str, rest: str, query: Mapping[str, str]) -> tuple[str, Needs]:
     messages = _QUEUE + "queues/messages/"
     read, delete, process = Need(messages + "read"), Need(messages + "delete"), Need(messages + "process/action")
     if method == "GET":
-        if query.get("peekonly") == "true":
-            return "PeekMessages", ((read,),)
-        return "GetMessages", ((process,), (delete, read))
+        peek = query.get("peekonly") == "true"
+        return ("PeekMessages", ((read,),)) if peek else ("GetMessages", ((process,), (delete, read)))
     if method == "POST":
         return "PutMessage", _any(messages + "add/action", messages + "write")
     if method == "DELETE":

@@ -59,6 +59,10 @@ class Vaults:
             self._uris[name] = await self._door.open(service, site=f"vault-{name}") + "/"
         return self._uris[name]
 
+    def name_of(self, uri: str) -> str | None:
+        """The vault at this URI; None for a stranger's."""
+        return next((name for name, known in self._uris.items() if known == uri), None)
+
     async def remove_vault(self, name: str) -> None:
         """Removes a vault and its secrets."""
         self._uris.pop(name, None)
@@ -154,19 +158,22 @@ class VaultService:
         if call.operation == "DeleteSecret":
             self._vaults.delete(self._vault, name)
             return web.json_response(bundles[-1])
-        version = parts[2] if len(parts) > 2 else ""
-        found = [b for b in bundles if not version or b["id"].endswith(f"/{version}")]
-        if not found:
-            return _reply(404, "SecretNotFound", f"The secret {name} has no version {version}.", {})
-        if not found[-1]["attributes"]["enabled"]:
-            return _reply(403, "Forbidden", "Operation get is not allowed on a disabled secret.", {})
-        return web.json_response(found[-1])
+        return _one_version(name, parts[2] if len(parts) > 2 else "", bundles)
 
     def _set(self, name: str, body: dict[str, Any]) -> web.Response:
         value = body.pop("value", None)
         if not isinstance(value, str) or len(value.encode()) > MAX_SECRET_BYTES:
             return _reply(400, "BadParameter", f"The value must be a string of at most {MAX_SECRET_BYTES} bytes.", {})
         return web.json_response(self._vaults.set_secret(self._vault, name, value, **body))
+
+
+def _one_version(name: str, version: str, bundles: list[dict[str, Any]]) -> web.Response:
+    found = [b for b in bundles if not version or b["id"].endswith(f"/{version}")]
+    if not found:
+        return _reply(404, "SecretNotFound", f"The secret {name} has no version {version}.", {})
+    if not found[-1]["attributes"]["enabled"]:
+        return _reply(403, "Forbidden", "Operation get is not allowed on a disabled secret.", {})
+    return web.json_response(found[-1])
 
 
 def _operation(method: str, parts: list[str]) -> str | None:

@@ -170,7 +170,9 @@ class Account:
         resource_policy: list[Statement],
         context: Context | None = None,
     ) -> bool:
-        """Whether a caller of this account (or nobody: None) may do `action` on `resource`, whose own policy is given."""
+        """Whether a caller of this account (or nobody: None) may do `action` on `resource`, whose own policy is
+        given.
+        """
         context = {"aws:securetransport": "true", **(context or {})}
         names = {"*"}
         if caller is not None:

@@ -114,6 +114,8 @@ class Aws:
         """Sets the bucket's policy; "" takes it away."""
         if document:
             parse(document, owner=f"bucket {name}")
+        elif self._objects.bucket(name) is None:
+            return  # taken away after its bucket: nothing is left to do
         bucket = self._objects.put_bucket(name)
         bucket.policy = document
         self._objects.save_bucket(bucket)
@@ -124,6 +126,8 @@ class Aws:
         ValueError for a queue that is missing or whose policy does not let S3 send, as S3 refuses it. Each new
         configuration begins with an s3:TestEvent per queue.
         """
+        if not queues and self._objects.bucket(name) is None:
+            return
         bucket = self._objects.put_bucket(name)
         wanted = [
             {
@@ -138,8 +142,10 @@ class Aws:
         for item in wanted:
             if not self._notifier.may_send(name, item["queue_arn"]):
                 raise ValueError(
-                    f"bucket {name}: Unable to validate the following destination configurations: {item['queue_arn']} must exist "
-                    "and its policy must allow s3.amazonaws.com sqs:SendMessage with aws:SourceArn of this bucket; put the "
+                    f"bucket {name}: Unable to validate the following destination "
+                    f"configurations: {item['queue_arn']} must exist "
+                    "and its policy must allow s3.amazonaws.com sqs:SendMessage with "
+                    "aws:SourceArn of this bucket; put the "
                     "queue and its policy first."
                 )
         if bucket.notifications == wanted:
@@ -153,7 +159,8 @@ class Aws:
         """Removes a bucket; ValueError for one with objects unless `force`."""
         if not force and not self._objects.is_empty(name):
             raise ValueError(
-                f"bucket {name}: BucketNotEmpty: it must be empty before it can be removed; set force_destroy or empty it."
+                f"bucket {name}: BucketNotEmpty: it must be empty before it can be removed; "
+                "set force_destroy or empty it."
             )
         self._objects.remove_bucket(name)
 
@@ -171,6 +178,8 @@ class Aws:
         if document:
             parse(document, owner=f"queue {name}")
         attributes = self._queues.attributes(name)
+        if attributes is None and not document:
+            return
         if attributes is None:
             raise LookupError(f"queue policy: the queue must exist, got {name!r}; put the queue first.")
         rest = {key: value for key, value in attributes.items() if key != "Policy"}

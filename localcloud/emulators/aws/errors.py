@@ -33,7 +33,8 @@ def s3_error(error: AwsError) -> web.Response:
     """`<Error><Code>…` without a namespace, as S3 answers; S3's own name for a bad session token differs."""
     request_id = uuid.uuid4().hex[:16].upper()
     body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>'
+        '<?xml version="1.0" '
+        f'encoding="UTF-8"?>\n<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>'
         f"<Resource>{escape(error.resource)}</Resource><RequestId>{request_id}</RequestId></Error>"
     )
     headers = {"x-amz-request-id": request_id}

@@ -60,7 +60,7 @@ def parse(document: str | bytes, *, owner: str) -> list[Statement]:
 
 
 def decide(statements: list[Statement], action: str, resource: str, context: Context) -> str | None:
-    """ "Deny", "Allow" or None over statements whose principals already match."""
+    """`Deny`, `Allow` or None over statements whose principals already match."""
     covering = [s.effect for s in statements if s.covers(action, resource, context)]
     if "Deny" in covering:
         return "Deny"

@@ -1,7 +1,8 @@
 """S3 event notifications to SQS, as the real service sends them.
 
-Source: *Event message structure* (version 2.1). Keys are form-encoded (`quote_plus`), `sequencer` grows with each event of
-a key, a test event comes first when a configuration is set, one multipart upload yields one CompleteMultipartUpload.
+Source: *Event message structure* (version 2.1). Keys are form-encoded (`quote_plus`, but slashes stay, as observed from
+the service), `sequencer` grows with each event of a key, a test event comes first when a configuration is set, one
+multipart upload yields one CompleteMultipartUpload.
 """
 
 import json
@@ -60,7 +61,7 @@ class Notifier:
     def _record(
         self, bucket: Bucket, event: str, version: ObjectVersion, caller: str, notification: dict[str, Any]
     ) -> dict[str, Any]:
-        described: dict[str, Any] = {"key": quote_plus(version.key)}
+        described: dict[str, Any] = {"key": quote_plus(version.key, safe="/")}
         if event.startswith("ObjectCreated"):
             described |= {"size": version.size, "eTag": version.etag}
         if version.version != NULL_VERSION:

@@ -72,7 +72,9 @@ _SUBRESOURCES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What is asked: S3's operation name, the IAM action, its resource's ARN, bucket and key ("" where there is none)."""
+    """What is asked: S3's operation name, the IAM action, its resource's ARN, bucket and key ("" where there is
+    none).
+    """
 
     name: str
     action: str
@@ -90,7 +92,9 @@ def operation_of(method: str, raw_path: str, query: Mapping[str, str], headers: 
     subresource = next((name for name in query if name in _SUBRESOURCES), "")
     table = _OBJECT if key else _BUCKET
     if (method, subresource) not in table:
-        raise AwsError("NotImplemented", f"A header or query you provided implies functionality that is not implemented: {method} "
+        raise AwsError("NotImplemented", "A header or query you provided implies functionality that is not "
+        "implemented: "
+        f"{method} "
                        f"with {subresource or 'nothing'}; add it to s3_operation.", 501, resource=raw_path)  # fmt: skip
     name, action = table[method, subresource]
     if "versionId" in query and name in {"GetObject", "HeadObject", "DeleteObject"}:

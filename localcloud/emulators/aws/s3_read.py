@@ -79,7 +79,7 @@ def object_headers(version: ObjectVersion, *, checksums: bool) -> dict[str, str]
     kept = {k: v for k, v in version.headers.items() if checksums or not k.startswith("x-amz-checksum-")}
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Type": "binary/octet-stream",
+        "content-type": "binary/octet-stream",
         **kept,
         "ETag": f'"{version.etag}"',
         "Last-Modified": email.utils.formatdate(version.modified, usegmt=True),

@@ -63,7 +63,7 @@ class S3Writes:
         return answer
 
     def delete(self, bucket: Bucket, key: str, version_id: str | None, caller: str) -> dict[str, str]:
-        """DeleteObject: a delete marker in a versioned bucket, else the object itself; answers S3's headers about it."""
+        """DeleteObject: a delete marker in a versioned bucket, else the object itself; answers S3's headers."""
         if version_id is not None:
             found = self._store.find(bucket.name, key, version_id)
             self._store.delete(bucket.name, key, version_id)
@@ -101,10 +101,11 @@ class S3Writes:
             self._store.end_upload(upload)
             return web.Response(status=204)
         if operation.name == "ListParts":
-            parts = self._store.parts(upload).items()
-            return xml("ListPartsResult", tag("UploadId", upload) + "".join(
-                f'<Part>{tag("PartNumber", number)}<ETag>"{etag}"</ETag>{tag("Size", size)}</Part>' for number, (etag, size, _) in parts
-            ))  # fmt: skip
+            items = "".join(
+                f'<Part>{tag("PartNumber", number)}<ETag>"{etag}"</ETag>{tag("Size", size)}</Part>'
+                for number, (etag, size, _) in self._store.parts(upload).items()
+            )
+            return xml("ListPartsResult", tag("UploadId", upload) + items)
         version = self._complete(await request.read(), bucket, key, upload, headers)
         self._notifier.happened(bucket, "ObjectCreated:CompleteMultipartUpload", version, caller)
         answer = xml(

@@ -1,6 +1,6 @@
 """S3's XML answers."""
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -25,7 +25,7 @@ def tag(name: str, value: object) -> str:
 
 def moment(seconds: float) -> str:
     """2026-01-02T03:04:05.678Z."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def encoded(key: str, encoding: str | None) -> str:
@@ -55,4 +55,5 @@ def version_item(version: ObjectVersion, encoding: str | None) -> str:
     )
     if version.marker:
         return f"<DeleteMarker>{common}</DeleteMarker>"
-    return f'<Version>{common}<ETag>"{version.etag}"</ETag>{tag("Size", version.size)}<StorageClass>STANDARD</StorageClass></Version>'
+    size = f"{tag('Size', version.size)}<StorageClass>STANDARD</StorageClass>"
+    return f'<Version>{common}<ETag>"{version.etag}"</ETag>{size}</Version>'

@@ -1,11 +1,11 @@
 """Checking AWS Signature Version 4, from the Authorization header or a presigned URL.
 
-Source: *Signature Version 4 signing process*. Unlike clients, a server has the request as it came over the wire: raw path
-and raw query are used, so that no re-encoding can differ. Payload hashes are taken as declared in x-amz-content-sha256;
-who reads the body compares it (`payload_sha256`).
+Source: *Signature Version 4 signing process*. Unlike clients, a server has the request as it came over the wire: raw
+path and raw query are used, so that no re-encoding can differ. Payload hashes are taken as declared in
+x-amz-content-sha256; who reads the body compares it (`payload_sha256`).
 """
 
-import datetime
+import datetime as dt
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -106,20 +106,20 @@ def check_signature(request: web.BaseRequest, signature: Signature, secret: str,
         ]
     )
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    to_sign = "\n".join([_ALGORITHM, signature.amz_date, signature.scope, digest])
+    to_sign = f"{_ALGORITHM}\n{signature.amz_date}\n{signature.scope}\n{digest}"
     expected = hmac.new(_signing_key(secret, signature.scope), to_sign.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, signature.value):
         raise AwsError(
             "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
-            "Key and signing method. Consult the service documentation for details.",
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret "
+            "Access Key and signing method. Consult the service documentation for details.",
             403,
         )
 
 
 def _check_time(signature: Signature, now: float) -> None:
     try:
-        moment = datetime.datetime.strptime(signature.amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+        moment = dt.datetime.strptime(signature.amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
     except ValueError as error:
         raise AwsError(
             "IncompleteSignature", f"X-Amz-Date must be ISO 8601 basic, got {signature.amz_date!r}."

@@ -73,7 +73,8 @@ class Sqs:
         try:
             if operation not in self._operations and operation != "ReceiveMessage":
                 raise AwsError("UnsupportedOperation", f"The local cloud's SQS speaks the JSON protocol and knows "
-                               f"{', '.join(sorted(self._operations))}, ReceiveMessage; got {operation or 'none'}.")  # fmt: skip
+                               f"{', '.join(sorted(self._operations))}, ReceiveMessage; got "
+                               f"{operation or 'none'}.")  # fmt: skip
             caller = self._account.caller(request, body)
             fields: Fields = json.loads(body or b"{}")
             queue = str(fields.get("QueueName") or fields.get("QueueUrl", "").rstrip("/").rsplit("/", 1)[-1])
@@ -81,7 +82,8 @@ class Sqs:
             resource = "*" if operation == "ListQueues" else self.arn(queue)
             if not self._account.allowed(caller, action, resource, self.policy(queue)):
                 who = caller.arn if caller else "anonymous"
-                raise AwsError("AccessDenied", f"User: {who} is not authorized to perform: {action.lower()} on resource: "
+                raise AwsError("AccessDenied", f"User: {who} is not authorized to perform: {action.lower()} on "
+                "resource: "
                                f"{resource} because no policy allows the {action} action", 403)  # fmt: skip
             if operation not in {"CreateQueue", "ListQueues"} and self.store.attributes(queue) is None:
                 raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
@@ -176,7 +178,9 @@ class Sqs:
         wait_s = int(fields.get("WaitTimeSeconds", settings["ReceiveMessageWaitTimeSeconds"]))
         visibility_s = int(fields.get("VisibilityTimeout", settings["VisibilityTimeout"]))
         if not (1 <= limit <= 10 and 0 <= wait_s <= MAX_WAIT_S and 0 <= visibility_s <= 43_200):
-            raise AwsError("InvalidParameterValue", f"ReceiveMessage takes MaxNumberOfMessages 1 to 10, WaitTimeSeconds 0 to 20 and "
+            raise AwsError("InvalidParameterValue", "ReceiveMessage takes MaxNumberOfMessages 1 to 10, "
+            "WaitTimeSeconds 0 "
+            "to 20 and "
                            f"VisibilityTimeout 0 to 43200; got {limit}, {wait_s}, {visibility_s}.")  # fmt: skip
         deadline = self.store.now() + wait_s * 1000
         messages = self.store.receive(queue, limit, visibility_s)
@@ -210,7 +214,8 @@ class Sqs:
             if name == "SendMessage":
                 total = sum(len(str(entry.get("MessageBody", "")).encode()) for entry in entries)
                 if total > MAX_MESSAGE_BYTES:
-                    raise AwsError("BatchRequestTooLong", f"Batch requests cannot be longer than {MAX_MESSAGE_BYTES} bytes. "
+                    raise AwsError("BatchRequestTooLong", "Batch requests cannot be longer than "
+                    f"{MAX_MESSAGE_BYTES} bytes. "
                                    f"You have sent {total} bytes.")  # fmt: skip
             good, bad = [], []
             for entry in entries:

@@ -170,8 +170,10 @@ class QueueStore:
         """(visible, in flight, delayed) messages of a queue."""
         now = self.now()
         visible, in_flight, delayed = self._db.execute(
-            "select count(*) filter (where visible <= :now), count(*) filter (where visible > :now and receipt is not null), "
-            "count(*) filter (where visible > :now and receipt is null) from messages where queue = :queue and expires > :now",
+            "select count(*) filter (where visible <= :now), count(*) filter (where visible "
+            "> :now and receipt is not null), "
+            "count(*) filter (where visible > :now and receipt is null) from messages where "
+            "queue = :queue and expires > :now",
             {"now": now, "queue": queue},
         ).fetchone()
         return visible, in_flight, delayed

@@ -37,7 +37,8 @@ _BAD_TEXT: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 def check_name(name: str) -> None:
     """AwsError for a name AWS refuses; FIFO queues are not part of this emulator."""
     if not _NAME.fullmatch(name):
-        raise AwsError("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in "
+        raise AwsError("InvalidParameterValue", "Can only include alphanumeric characters, hyphens, or underscores. 1 "
+        "to 80 in "
                        f"length (FIFO queues are not emulated); got {name}.")  # fmt: skip
 
 
@@ -109,7 +110,9 @@ def check_batch(entries: list[dict[str, Any]]) -> None:
 
 
 def attributes_md5(attributes: dict[str, Any]) -> str | None:
-    """MD5OfMessageAttributes as clients check it: names sorted, each part with its length, a type byte before the value."""
+    """MD5OfMessageAttributes as clients check it: names sorted, each part with its length, a type byte before the
+    value.
+    """
     if not attributes:
         return None
     encoded = b""

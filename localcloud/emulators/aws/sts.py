@@ -1,11 +1,12 @@
 """STS: AssumeRoleWithWebIdentity with every check AWS makes, and GetCallerIdentity.
 
-The token's issuer stays the tenant's own (`https://sts.windows.net/{tenant}/`); its keys are the local tenant's. Order and
-codes of the refusals follow the API reference of AssumeRoleWithWebIdentity: InvalidIdentityToken, ExpiredTokenException,
-IDPRejectedClaim, AccessDenied, ValidationError. `azp`, when present, is taken for the audience, as AWS does.
+The token's issuer stays the tenant's own (`https://sts.windows.net/{tenant}/`); its keys are the local tenant's.
+Order and codes of the refusals follow the API reference of AssumeRoleWithWebIdentity: InvalidIdentityToken,
+ExpiredTokenException, IDPRejectedClaim, AccessDenied, ValidationError. `azp`, when present, is taken for the
+audience, as AWS does.
 """
 
-import datetime
+import datetime as dt
 import re
 import uuid
 from typing import Any, Final
@@ -61,7 +62,7 @@ class Sts:
             role, claims, session = self.assume(call.detail)
         except AwsError as error:
             raise Refusal(query_error(error), call.operation) from error
-        expires = datetime.datetime.fromtimestamp(session.expires, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        expires = dt.datetime.fromtimestamp(session.expires, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         result = (
             f"<SubjectFromWebIdentityToken>{escape(str(claims['sub']))}</SubjectFromWebIdentityToken>"
             f"<Audience>{escape(_audience(claims))}</Audience><Provider>{escape(self._provider(claims).arn)}</Provider>"
@@ -80,7 +81,8 @@ class Sts:
                                "constraint: Member must not be null")  # fmt: skip
         session_name = fields["RoleSessionName"]
         if not re.fullmatch(r"[\w+=,.@-]{2,64}", session_name, re.ASCII):
-            raise AwsError("ValidationError", f"Value '{session_name}' at 'roleSessionName' failed to satisfy constraint: "
+            raise AwsError("ValidationError", f"Value '{session_name}' at 'roleSessionName' failed to satisfy "
+            "constraint: "
                            r"Member must satisfy regular expression pattern: [\w+=,.@-]*")  # fmt: skip
         claims = self._claims(fields["WebIdentityToken"])
         provider = self._provider(claims)
@@ -145,7 +147,8 @@ def _audience(claims: dict[str, Any]) -> str:
 def _duration(fields: dict[str, str], role: Role) -> int:
     text = fields.get("DurationSeconds") or str(DEFAULT_SESSION_S)
     if not text.isdigit() or int(text) < MIN_SESSION_S:
-        raise AwsError("ValidationError", f"Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member must have "
+        raise AwsError("ValidationError", f"Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member "
+        "must have "
                        f"value greater than or equal to {MIN_SESSION_S}")  # fmt: skip
     if int(text) > role.max_session_s:
         raise AwsError(

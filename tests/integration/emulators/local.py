@@ -1,4 +1,6 @@
-"""A running LocalCloud for tests: its loop in a thread, so that the synchronous SDKs can be used as handlers use them."""
+"""A running LocalCloud for tests: its loop in a thread, so that the synchronous SDKs can be used as handlers use
+them.
+"""
 
 import asyncio
 import threading

@@ -52,6 +52,11 @@ def queue(local: Local, principal: str) -> tuple[str, QueueClient]:
     )
 
 
+def code(error: HttpResponseError) -> str:
+    response: Any = error.response
+    return str(response.headers["x-ms-error-code"])
+
+
 def test_a_contributor_of_one_container_reads_and_writes_odd_names_there(local: Local) -> None:
     who = local.identity("writer")
     scope, client = container(local, TokenOf(local, who))
@@ -74,7 +79,7 @@ def test_a_role_on_another_container_is_refused_and_named(local: Local) -> None:
     with pytest.raises(HttpResponseError) as refused:
         mine.upload_blob("x", b"x")
     assert refused.value.status_code == 403
-    assert refused.value.error_code == "AuthorizationPermissionMismatch"
+    assert code(refused.value) == "AuthorizationPermissionMismatch"
     assert "blobs/write" in str(refused.value)
 
 
@@ -83,7 +88,7 @@ def test_a_reader_inherits_from_the_account_and_cannot_write(local: Local) -> No
     _, client = container(local, TokenOf(local, who))
     local.assign(who, BLOB_READER, ARM_ID)
     assert list(client.list_blobs()) == []
-    with pytest.raises(HttpResponseError, match="403|not authorized"):
+    with pytest.raises(HttpResponseError, match="not authorized"):
         client.upload_blob("x", b"x")
 
 
@@ -128,7 +133,7 @@ def test_a_shared_key_is_refused(local: Local) -> None:
     )
     with pytest.raises(HttpResponseError) as refused:
         service.get_container_client(some.container_name).upload_blob("x", b"x")
-    assert refused.value.error_code == "KeyBasedAuthenticationNotPermitted"
+    assert code(refused.value) == "KeyBasedAuthenticationNotPermitted"
 
 
 def test_queue_messages_and_depths(local: Local) -> None:

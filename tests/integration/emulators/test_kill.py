@@ -1,0 +1,96 @@
+"""SIGKILL of the process that holds the cloud: what a client was told is stored is still there afterwards."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from azure.monitor.ingestion import LogsIngestionClient
+from azure.storage.blob import BlobClient
+from azure.storage.queue import QueueClient
+from botocore.config import Config
+
+from tests.integration.emulators.local import REGION, FixedToken
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextmanager
+def running(home: Path) -> Iterator[dict[str, Any]]:
+    """A child with a cloud; killed without warning at the end."""
+    command = [sys.executable, "-m", "tests.integration.emulators.child", str(home)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def aws(said: dict[str, Any], service: str) -> Any:
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        region_name=REGION,
+        endpoint_url=said["endpoints"][service],
+        aws_access_key_id=said["keys"][0],
+        aws_secret_access_key=said["keys"][1],
+        verify=said["endpoints"]["ca_file"],
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def storage(said: dict[str, Any]) -> tuple[BlobClient, QueueClient]:
+    credential = FixedToken(said["tokens"]["https://storage.azure.com"])
+    more: dict[str, Any] = {
+        "credential": credential,
+        "connection_verify": said["endpoints"]["ca_file"],
+        "retry_total": 0,
+    }
+    return (
+        BlobClient.from_blob_url(f"{said['endpoints']['blob']}/st/pages/b", **more),
+        QueueClient.from_queue_url(f"{said['endpoints']['queue']}/st/work", **more),
+    )
+
+
+def test_everything_acknowledged_survives(tmp_path: Path) -> None:
+    with running(tmp_path) as before:
+        version = aws(before, "s3").put_object(Bucket="logs", Key="k", Body=b"data")
+        url = aws(before, "sqs").get_queue_url(QueueName="events")["QueueUrl"]
+        test_event, created = (aws(before, "sqs").receive_message(QueueUrl=url)["Messages"][0] for _ in range(2))
+        blob, queue = storage(before)
+        blob.upload_blob(b"data")
+        queue.send_message("hello")
+        LogsIngestionClient(
+            before["endpoints"]["logs"],
+            FixedToken(before["tokens"]["https://monitor.azure.com"]),
+            connection_verify=before["endpoints"]["ca_file"],
+        ).upload("dcr-1", "Custom-Events_CL", [{"Name": "n"}])
+    with running(tmp_path) as after:
+        assert after["endpoints"] == before["endpoints"]
+        assert (after["secrets"], after["rows"], after["keys"]) == (1, 1, before["keys"])
+        got = aws(after, "s3").get_object(Bucket="logs", Key="k")
+        assert (got["Body"].read(), got["ETag"], got["VersionId"]) == (b"data", version["ETag"], version["VersionId"])
+        sqs = aws(after, "sqs")
+        assert json.loads(test_event["Body"])["Event"] == "s3:TestEvent"
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=test_event["ReceiptHandle"])
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=created["ReceiptHandle"], VisibilityTimeout=0)
+        (again,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]  # and no second test event
+        assert again["MessageId"] == created["MessageId"]
+        blob, queue = storage({**after, "tokens": before["tokens"]})  # the old tokens are still good
+        assert blob.download_blob().readall() == b"data"
+        message = queue.receive_message()
+        assert message is not None
+        assert message.content == "hello"
+        azurite = after["azurite"]
+    for _ in range(200):  # Azurite ends by itself: it sees its stdin close
+        if not Path(f"/proc/{azurite}").exists():
+            break
+        try:
+            subprocess.run(["tail", f"--pid={azurite}", "-f", "/dev/null"], timeout=0.1, check=False)
+        except subprocess.TimeoutExpired:
+            continue
+    assert not Path(f"/proc/{azurite}").exists()
