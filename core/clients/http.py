@@ -100,7 +100,7 @@ class Http:
             return False
         wait = min(_LONGEST_WAIT_S, 0.2 * 2.0**attempt) * (0.5 + random.random() / 2)  # noqa: S311 - jitter, no secret
         if retry_after is not None and retry_after.strip().isdigit():
-            wait = max(wait, float(retry_after))
+            wait = float(retry_after) + random.random() / 4  # noqa: S311 - not all at once
         if until is not None and self._clock() + wait > until:
             return False
         if wait > 2 * _LONGEST_WAIT_S:  # the server asks for more patience than a try is worth

@@ -66,9 +66,10 @@ class DeadLetters:
 
     def message(self, message: Message, reason: str) -> None:
         """A whole message is dead."""
+        body = message.body.encode("utf-8", "backslashreplace").decode()  # a lone surrogate could not be written
         letter = DeadMessage(
             time=self._time(), reason=reason, message_id=message.id, receives=message.receives,
-            excerpt=excerpt(message.body[:EXCERPT_BYTES].encode("utf-8", "surrogatepass")), body=message.body,
+            excerpt=excerpt(body[:EXCERPT_BYTES].encode()), body=body,
         )  # fmt: skip
         self._container.put(f"messages/{safe_name(message.id)}.json", msgspec.json.encode(letter))
 

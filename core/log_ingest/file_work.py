@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from core.clients.faults import Changed, Denied, Fault, Gone, InDoubt, Transient
+from core.clients.faults import Changed, Denied, Fault, Gone, InDoubt, Refused, Transient
 from core.log_ingest.dead_letters import DeadEntry, DeadLetters, FileLetters, excerpt
 from core.log_ingest.notices import File
 from core.log_ingest.ports import Clients, Message, Object, Rules
@@ -101,7 +101,8 @@ def work(file: File, message: Message, past: MessageProgress, desk: Desk) -> Ver
     except Denied as fault:
         return Verdict(End.DEAD, f"access denied: {fault}")
     except Fault as fault:
-        return Verdict(End.FAILED, str(fault), passing=isinstance(fault, Transient))
+        end = End.DEAD if isinstance(fault, Refused) else End.FAILED
+        return Verdict(end, str(fault), passing=isinstance(fault, Transient))
     name = file_id(file.bucket, file.key, opened.version or opened.etag)
     desk.in_hand.take(name)
     try:

@@ -141,7 +141,8 @@ class Run:
             one.notice = parse(message.body)
         except Fault as fault:
             self._log.warning("message", message_id=message.id, reason=str(fault))
-            self._leave(one)
+            self._tally.failure(str(fault))
+            self._give_back(one)
             return
         one.waiting = len(one.notice.files)
         if not one.waiting:
@@ -189,6 +190,16 @@ class Run:
         except Exception as error:  # noqa: BLE001 - the message stays in the queue; logged
             self._log.error("message", message_id=one.message.id, error=f"{type(error).__name__}: {error}")
             self._tally.failure("settle")
+        finally:
+            self._leave(one)
+
+    def _give_back(self, one: MessageWork) -> None:
+        """A message of which nothing could be begun; should even this fail, it comes back by itself."""
+        try:
+            self._clients.queue.hide(one.message, self._rules.retry_s)
+            self._tally.add(messages_returned=1)
+        except Fault as fault:
+            self._log.warning("message", message_id=one.message.id, reason=str(fault))
         finally:
             self._leave(one)
 

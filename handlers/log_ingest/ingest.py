@@ -96,4 +96,7 @@ def handle(tick: TimerTick, context: Context[Clients]) -> Outcome:  # noqa: ARG0
         "in": summary.records_in, "out": summary.records_out,
         "dead": summary.records_dead, "skipped": summary.records_skipped,
     }  # fmt: skip
-    return Done(counts=counts, summary=summary)
+    shown = msgspec.structs.replace(
+        summary, skipped=summary.skipped[:20]
+    )  # a log line has limits; the kept one has all
+    return Done(counts=counts, summary=shown)
