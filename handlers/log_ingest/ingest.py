@@ -19,7 +19,7 @@ from core.log_ingest.run import Run
 from core.messages.ticks import TimerTick
 from core.runtime.context import Context
 from core.runtime.outcome import Done, Outcome
-from core.runtime.settings import ca_file, identity_endpoint
+from core.runtime.settings import SettingsError, ca_file, identity_endpoint
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +78,10 @@ def connect(settings: Settings) -> Clients:
 
 
 def _upload(settings: Settings, http: Http, identity: ManagedIdentity) -> LogsIngestion | DataCollector:
+    prefix = "collector_" if settings.upload == "data_collector" else "table_"
+    names = [name for name in settings.__struct_fields__ if name.startswith(prefix)]
+    if missing := ", ".join(name.upper() for name in names if not getattr(settings, name)):
+        raise SettingsError(f"{missing} must be set while UPLOAD is {settings.upload}; add them to the app's settings")
     if settings.upload == "data_collector":
         return DataCollector(
             http, endpoint=settings.collector_endpoint, workspace_id=settings.collector_workspace_id,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.clients.faults import InDoubt, Refused, Transient
+from core.log_ingest.ports import Rules
 from tests.unit.log_ingest.world import World, gz, lines
 
 
@@ -216,17 +217,11 @@ def test_a_file_too_big_for_one_run_goes_on_in_the_next() -> None:
 def test_visibility_of_long_work_is_extended() -> None:
     world = World()
     world.feed("a.json", lines('{"a":1}'))
-    world.rules = world.rules.__class__(receive_wait_s=0, files_at_once=1, uploads_at_once=1, visibility_s=60)
+    world.rules = Rules(receive_wait_s=0, files_at_once=1, uploads_at_once=1, visibility_s=60)
 
     def slow() -> None:
         world.clock.now += 40
-        deadline = 200
-        while 60 not in world.queue.hidden and deadline:
-            with world.table.lock:
-                deadline -= 1
-            import threading
-
-            threading.Event().wait(0.02)
+        assert world.queue.was_hidden.wait(20)
 
     world.objects.on_read = slow
     world.run()
@@ -279,3 +274,15 @@ def test_a_receive_that_is_refused_fails_the_run() -> None:
     world.queue.receive = refuse  # type: ignore[method-assign]
     with pytest.raises(Transient, match="assume role"):
         world.run()
+
+
+def test_the_legacy_collectors_limits() -> None:
+    world = World()
+    world.table.max_rows, world.table.max_bytes, world.table.max_field_bytes = 500, 30_000_000, 32_768
+    world.table.takes_time_generated = False
+    texts = [*_many(1200), json.dumps("x" * 40_000)]
+    world.feed("a.gz", gz(lines(*texts)))
+    summary = world.run()
+    assert sorted(world.table.uploads) == [202, 500, 500]
+    assert all("TimeGenerated" not in row for row in world.table.rows)
+    assert (summary.records_out, summary.rows_out, summary.parts_extra) == (1201, 1202, 1)

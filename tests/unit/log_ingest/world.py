@@ -56,6 +56,7 @@ class MemoryQueue:
         self.lock = threading.Lock()
         self._ids = itertools.count(1)
         self.hidden: list[int] = []
+        self.was_hidden = threading.Event()
 
     def put(self, body: Any) -> str:
         name = f"message-{next(self._ids)}"
@@ -88,6 +89,7 @@ class MemoryQueue:
                 raise Fault("stale receipt")
             one.visible_at = self.clock.now + seconds
             self.hidden.append(seconds)
+            self.was_hidden.set()
 
     def _held(self, message: Message) -> _Queued | None:
         one = self.messages.get(message.id)
