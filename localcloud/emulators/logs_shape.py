@@ -53,12 +53,7 @@ def read_rule(
         for name, declaration in streams.items()
     }
     for name, columns in declared.items():
-        for column in columns:
-            if column.type not in STREAM_TYPES:
-                known = ", ".join(sorted(STREAM_TYPES))
-                raise ValueError(
-                    f"rule {arm_id}: column {name}.{column.name} must have one of the types {known}, got {column.type}."
-                )
+        _check_stream(arm_id, name, columns)
     workspaces = {item["name"]: item["workspaceResourceId"] for item in destinations.get("logAnalytics", [])}
     targets: dict[str, list[tuple[str, str]]] = {}
     for flow in flows:
@@ -79,6 +74,20 @@ def read_rule(
                     raise ValueError(f"rule {arm_id}: destination {destination} must be among {sorted(workspaces)}.")
                 targets.setdefault(stream, []).append((workspaces[destination], table))
     return Rule(arm_id, immutable_id, declared, targets)
+
+
+def _check_stream(arm_id: str, name: str, columns: list[Column]) -> None:
+    for column in columns:
+        if column.type not in STREAM_TYPES:
+            known = ", ".join(sorted(STREAM_TYPES))
+            raise ValueError(
+                f"rule {arm_id}: column {name}.{column.name} must have one of the types {known}, got {column.type}."
+            )
+    if not any(column.name == "TimeGenerated" and column.type == "datetime" for column in columns):
+        raise ValueError(
+            f"rule {arm_id}: InvalidTransformOutput: stream {name} must declare TimeGenerated of type datetime, got "
+            f"{[column.name for column in columns]}; declare it, or nothing sets the table's time."
+        )
 
 
 def readers(columns: list[Column]) -> dict[str, Reader]:

@@ -209,19 +209,31 @@ class StorageService:
             return storage_reply(404, "ResourceNotFound", f"The account {account} does not exist.", {})
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP and k.lower() != "host"]
         body = _body(request) if request.body_exists else None
-        async with self._storage.session.request(
-            request.method, url, headers=headers, data=body, allow_redirects=False, skip_auto_headers=["Content-Type"]
-        ) as upstream:
-            response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-            for key, value in upstream.headers.items():
-                if key.lower() not in _HOP:
-                    response.headers.add(key, value)
-            await response.prepare(request)
-            if request.method != "HEAD":
-                async for chunk in upstream.content.iter_chunked(_CHUNK):
-                    await response.write(chunk)
-            await response.write_eof()
-            return response
+        try:
+            async with self._storage.session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                skip_auto_headers=["Content-Type"],
+            ) as upstream:
+                return await _relay(request, upstream)
+        except aiohttp.ClientConnectionError:  # Azurite is gone; clients retry what is 503
+            return storage_reply(503, "ServerBusy", "The server is busy.", {})
+
+
+async def _relay(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+    response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
+    for key, value in upstream.headers.items():
+        if key.lower() not in _HOP:
+            response.headers.add(key, value)
+    await response.prepare(request)
+    if request.method != "HEAD":
+        async for chunk in upstream.content.iter_chunked(_CHUNK):
+            await response.write(chunk)
+    await response.write_eof()
+    return response
 
 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:

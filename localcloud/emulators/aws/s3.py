@@ -94,7 +94,7 @@ class S3:
             headers = self._writes.delete(bucket, operation.key, request.query.get("versionId"), who)
             return web.Response(status=204, headers=headers)
         if operation.name == "CopyObject":
-            return self._writes.copy(request, bucket, operation.key, self._source(request, caller), who)
+            return await self._writes.copy(request, bucket, operation.key, self._source(request, caller), who)
         if operation.name == "PutObject":
             return await self._writes.put(request, bucket, operation.key, who)
         raise AwsError("NotImplemented", f"{operation.name} is not implemented", 501)

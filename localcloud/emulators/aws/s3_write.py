@@ -1,5 +1,6 @@
 """Taking objects in: put, copy, delete, and multipart uploads; each ends with its event."""
 
+import asyncio
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -46,12 +47,12 @@ class S3Writes:
         self._notifier.happened(bucket, "ObjectCreated:Put", version, caller)
         return web.Response(headers={"ETag": f'"{version.etag}"', **payload.checksums, **version_header(version)})
 
-    def copy(
+    async def copy(
         self, request: web.BaseRequest, bucket: Bucket, key: str, source: ObjectVersion, caller: str
     ) -> web.Response:
         """CopyObject from a version the caller may read."""
         file = self._store.new_file()
-        shutil.copyfile(self._store.path(source), file)
+        await asyncio.to_thread(shutil.copyfile, self._store.path(source), file)
         replace = request.headers.get("x-amz-metadata-directive") == "REPLACE"
         headers = kept_headers(request) if replace else source.headers
         version = self._store.put(
@@ -106,7 +107,7 @@ class S3Writes:
                 for number, (etag, size, _) in self._store.parts(upload).items()
             )
             return xml("ListPartsResult", tag("UploadId", upload) + items)
-        version = self._complete(await request.read(), bucket, key, upload, headers)
+        version = await self._complete(await request.read(), bucket, key, upload, headers)
         self._notifier.happened(bucket, "ObjectCreated:CompleteMultipartUpload", version, caller)
         answer = xml(
             "CompleteMultipartUploadResult",
@@ -123,7 +124,9 @@ class S3Writes:
         self._store.put_part(upload, int(number), payload.file, payload.etag, payload.size)
         return web.Response(headers={"ETag": f'"{payload.etag}"', **payload.checksums})
 
-    def _complete(self, body: bytes, bucket: Bucket, key: str, upload: str, headers: dict[str, str]) -> ObjectVersion:
+    async def _complete(
+        self, body: bytes, bucket: Bucket, key: str, upload: str, headers: dict[str, str]
+    ) -> ObjectVersion:
         have = self._store.parts(upload)
         wanted = [(int(_text(part, "PartNumber")), _text(part, "ETag").strip('"')) for part in _elements(body, "Part")]
         if not wanted or [number for number, _ in wanted] != sorted({number for number, _ in wanted}):
@@ -133,10 +136,8 @@ class S3Writes:
         if any(have[number][1] < MIN_PART_BYTES for number, _ in wanted[:-1]):
             raise AwsError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size")
         file = self._store.new_file()
-        with file.open("wb") as out:
-            for number, _ in wanted:
-                with self._store.part_path(have[number][2]).open("rb") as part:
-                    shutil.copyfileobj(part, out, 1024**2)
+        parts = [self._store.part_path(have[number][2]) for number, _ in wanted]
+        await asyncio.to_thread(_join, parts, file)  # gigabytes must not hold up everybody else
         size = sum(have[number][1] for number, _ in wanted)
         etag = joined_etag([etag for _, etag in wanted])
         version = self._store.put(bucket, key, file, etag=etag, size=size, headers=headers)
@@ -153,6 +154,13 @@ class S3Writes:
         if broken:
             received.unlink(missing_ok=True)
             raise AwsError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold", 412)
+
+
+def _join(parts: list[Path], file: Path) -> None:
+    with file.open("wb") as out:
+        for path in parts:
+            with path.open("rb") as part:
+                shutil.copyfileobj(part, out, 1024**2)
 
 
 def kept_headers(request: web.BaseRequest) -> dict[str, str]:

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from localcloud.emulators.queue_depth import QueueDepth
 
+EXPIRE_EVERY_MS: Final = 5000
+"""Retention is in minutes to days: looking every few seconds keeps a receive independent of the queue's depth."""
 _SCHEMA: Final = """
 create table if not exists queues (name text primary key, attributes text not null, created integer not null);
 create table if not exists messages (
@@ -34,7 +36,7 @@ create table if not exists messages (
     first_received integer,
     receipt text                            -- of the latest receive only: older handles are stale
 );
-create index if not exists receivable on messages (queue, visible, seq);
+create index if not exists receivable on messages (queue, visible, seq, receipt, expires);
 """
 
 
@@ -66,6 +68,7 @@ class QueueStore:
             name: json.loads(attributes) for name, attributes in self._db.execute("select name, attributes from queues")
         }
         self._arrivals: dict[str, asyncio.Event] = {}
+        self._expired: dict[str, int] = {}  # queue → when its retention was last enforced
 
     def close(self) -> None:
         """Closes the file and ends every wait."""
@@ -129,13 +132,11 @@ class QueueStore:
         maximum, dead_queue = self.redrive(queue)
         received: list[Received] = []
         with self._transaction():
-            self._db.execute(
-                "delete from messages where queue = ? and visible <= ? and expires <= ?", (queue, now, now)
-            )
+            self._expire(queue, now)
             while len(received) < limit:
                 rows = self._db.execute(
                     "select seq, id, body, attributes, sender, sent, receives, first_received from messages "
-                    "where queue = ? and visible <= ? order by seq limit ?",
+                    "where queue = ? and visible <= ? order by visible, seq limit ?",
                     (queue, now, limit - len(received)),
                 ).fetchall()
                 if not rows:
@@ -207,6 +208,12 @@ class QueueStore:
             limit_s = max(0.005, min(limit_s, (soonest - self.now()) / 1000))
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), limit_s)
+
+    def _expire(self, queue: str, now: int) -> None:
+        if now - self._expired.get(queue, 0) < EXPIRE_EVERY_MS:
+            return
+        self._expired[queue] = now
+        self._db.execute("delete from messages where queue = ? and expires <= ?", (queue, now))
 
     def _hand_out(self, row: tuple[Any, ...], now: int, visibility_s: int) -> Received:
         seq, message_id, body, attributes, sender, sent, receives, first = row
