@@ -46,6 +46,7 @@ class Api:
             endpoints=self._cloud.endpoints,
             in_flight=await self._cloud.in_flight(),
             busy=sum(app.in_flight for app in apps) + len(self._fired),
+            fired=len(self._fired),
         )
         return _json(answer)
 

@@ -9,13 +9,10 @@ import re
 import secrets
 import shutil
 import sys
-import time
 import uuid
 from pathlib import Path
-from typing import Any, Self
 
 import msgspec
-from azure.core.credentials import AccessToken, AccessTokenInfo
 
 from components.packaging.archive import unpack
 from localcloud.control.kinds import Site, Values
@@ -150,7 +147,7 @@ class Apps:
                 await app.host.stop()
                 app.host = None
             app.problem, app.started_with = "", seen
-            host = FunctionsHost(spec, on_line=self._logbook.write, queue_access=self._queue_access(app))
+            host = FunctionsHost(spec, on_line=self._logbook.write, queue_access=self._queue_access())
             try:
                 await host.start()
             except HostError as error:
@@ -216,42 +213,18 @@ class Apps:
         found = next((p for p in self._cloud.identity.principals() if p.name == name), None)
         return found.client_id if found else None
 
-    def _queue_access(self, app: App) -> TokenQueueAccess:
-        return TokenQueueAccess(
-            lambda client_id: _AppCredential(self._cloud, client_id or self._client_id(app.identity_ids()[0]) or ""),
-            ca_file=self._cloud.endpoints["ca_file"],
-        )
+    def _queue_access(self) -> TokenQueueAccess:
+        """The platform's own use of an app's identity: the same tokens the app itself would get."""
+
+        def issue(client_id: str | None, audience: str) -> str:
+            return app_token(self._cloud, client_id or "", audience)
+
+        return TokenQueueAccess(issue, ca_file=self._cloud.endpoints["ca_file"])
 
 
-class _AppCredential:
-    """The platform's own use of an app's identity: the same tokens the app itself would get."""
-
-    def __init__(self, cloud: LocalCloud, client_id: str) -> None:
-        self._cloud, self._client_id = cloud, client_id
-
-    async def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        del kwargs
-        token, expires = app_token(self._cloud, self._client_id, scopes[0].removesuffix("/.default"))
-        return AccessToken(token, expires)
-
-    async def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
-        del options
-        token, expires = app_token(self._cloud, self._client_id, scopes[0].removesuffix("/.default"))
-        return AccessTokenInfo(token, expires)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *args: object) -> None:
-        del args
-
-
-def app_token(cloud: LocalCloud, client_id: str, audience: str) -> tuple[str, int]:
-    """A token of an identity by its client id, and when it expires. Raises HostError for an unknown identity."""
+def app_token(cloud: LocalCloud, client_id: str, audience: str) -> str:
+    """A token of an identity by its client id. Raises HostError for an unknown identity."""
     principal = cloud.identity.of_client(client_id)
     if principal is None:
         raise HostError(f"identity {client_id!r}: must exist, got no such client id; declare it and run up again")
-    return cloud.identity.token(principal.principal_id, audience, 3600), int(time.time()) + 3600
+    return cloud.identity.token(principal.principal_id, audience)

@@ -139,15 +139,19 @@ class LocalStack:
 
     def outputs(self) -> dict[str, Any]:
         """The outputs of the last run; empty before the first."""
+        stacks = [record for record in self.records().values() if record.type == "pulumi:pulumi:Stack"]
+        return stacks[0].outputs if stacks else {}
+
+    def records(self) -> dict[str, Record]:
+        """What the last run left, by urn; empty before the first."""
         file = self.home / "engine.sqlite"
         if not file.exists():
             return {}
         state = State(file)
         try:
-            stacks = [record for record in state.records().values() if record.type == "pulumi:pulumi:Stack"]
+            return state.records()
         finally:
             state.close()
-        return stacks[0].outputs if stacks else {}
 
     # ---- what runs
 
@@ -165,11 +169,22 @@ class LocalStack:
                     fired += 1
         return fired
 
-    def wait(self, timeout_s: float, on_poll: Callable[[CloudStatus], None] = lambda _status: None) -> CloudStatus:
-        """Return when nothing is in flight and no handler runs; raises after `timeout_s`."""
+    def wait(
+        self,
+        timeout_s: float,
+        *,
+        systems: list[str] | None = None,
+        on_poll: Callable[[CloudStatus], None] = lambda _status: None,
+    ) -> CloudStatus:
+        """Return when nothing is in flight and no handler runs (of these systems); raises after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
+        only = self._queues_of(systems) if systems else None
         while True:
             status = self.status()
+            if only is not None:
+                queues = [queue for queue in status.queues if queue.name in only]
+                status.in_flight = sum(queue.active + queue.in_flight + queue.scheduled for queue in queues)
+                status.busy = sum(app.in_flight for app in status.apps if app.system in (systems or [])) + status.fired
             on_poll(status)
             if status.in_flight == 0 and status.busy == 0:
                 return status
@@ -180,6 +195,17 @@ class LocalStack:
                     f"{status.busy} handlers running; see ./millrace logs, or wait longer with --timeout"
                 )
             time.sleep(POLL_S)
+
+    def _queues_of(self, systems: list[str]) -> set[str]:
+        """Names of the queues that these systems declare, as `status` lists them."""
+        records, spare = self.records(), _others(systems)
+        names = set()
+        for record in records.values():
+            if record.type == "aws:sqs/queue:Queue" and not spare(record, records):
+                names.add(str(record.inputs["name"]))
+            if record.type == "azure-native:storage:Queue" and not spare(record, records):
+                names.add(f"{record.inputs['accountName']}/{record.inputs['queueName']}")
+        return names
 
     def query(self, sql: str) -> QueryAnswer:
         """One SQL statement over the local Log Analytics tables."""

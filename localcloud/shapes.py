@@ -29,6 +29,8 @@ class CloudStatus(msgspec.Struct, kw_only=True):
     """Messages visible, invisible or scheduled, dead letters apart."""
     busy: int
     """Handlers running."""
+    fired: int
+    """Those among them that were asked for by hand and may not have begun."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):

@@ -132,7 +132,7 @@ class Sites:
 
     def _as_app(self, app: App) -> dict[str, str]:
         client = app.settings().get("AZURE_CLIENT_ID", "")
-        token, _ = app_token(self._cloud, client, STORAGE)
+        token = app_token(self._cloud, client, STORAGE)
         return {"Authorization": f"Bearer {token}", "x-ms-version": "2024-11-04"}
 
     def _session(self) -> aiohttp.ClientSession:

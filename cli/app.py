@@ -1,0 +1,56 @@
+"""The command line: one small file a command; this one only lists them and turns errors into messages."""
+
+import os
+import sys
+
+import typer
+
+from cli import aws_env, check, down, feed, logs, outputs, package, preview, query, reset, status, test, token, up, wait
+
+app = typer.Typer(
+    help="Millrace: one Pulumi program, two clouds. Type `./millrace up` to run it on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(up.up)
+app.command()(feed.feed)
+app.command()(wait.wait)
+app.command()(status.status)
+app.command()(preview.preview)
+app.command()(package.package)
+app.command()(query.query)
+app.command()(logs.logs)
+app.command()(outputs.outputs)
+app.command()(token.token)
+app.command("aws-env")(aws_env.aws_env)
+app.command()(down.down)
+app.command()(reset.reset)
+app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(test.test)
+app.command()(check.check)
+
+
+def main() -> None:
+    """Run; an error that was expected is a message and exit 1, Ctrl-C is exit 130."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reports every orderly shutdown otherwise
+    try:
+        app(prog_name="./millrace")
+    except KeyboardInterrupt:
+        _fail("stopped; what ran before still runs (see ./millrace status)", 130)
+    except Exception as error:
+        if not _expected(error):
+            raise
+        _fail(str(error), 1)
+
+
+def _expected(error: Exception) -> bool:
+    """Whether the error's text is meant for the user."""
+    from localcloud.messages import EXPECTED  # late: `--help` must not load the SDKs
+
+    return isinstance(error, EXPECTED)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"millrace: {message}", file=sys.stderr)
+    sys.exit(code)

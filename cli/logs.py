@@ -1,0 +1,27 @@
+"""`./millrace logs`: what the handlers said."""
+
+from typing import Annotated
+
+import typer
+
+from cli.project import local_stack
+from cli.screen import Screen
+
+
+def logs(
+    app: Annotated[str | None, typer.Argument(help="An app's name, or the beginning of it; all by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """The last lines of the handlers' logs, oldest first."""
+    from localcloud.reading import follow_lines, last_lines, one_line
+
+    screen, stack = Screen(json=json), local_stack()
+    found = last_lines(stack.home / "logs", app or "", lines)
+    screen.document({"lines": found})
+    for line in found:
+        screen.text(one_line(line))
+    if follow:
+        for line in follow_lines(stack.home / "logs", app or ""):
+            screen.text(one_line(line))

@@ -1,0 +1,53 @@
+"""`./millrace up`: start the local cloud, apply the program, feed each system its sample, show what came out."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.project import local_stack
+from cli.screen import Screen
+
+if TYPE_CHECKING:
+    from localcloud.running import UpReport
+
+
+def up(
+    system: Annotated[list[str] | None, typer.Option(help="Only this system and the foundation (repeatable).")] = None,
+    engine: Annotated[str, typer.Option(help="embedded, or pulumi: the real engine.")] = "embedded",
+    sample: Annotated[bool, typer.Option("--sample/--no-sample", help="Feed the sample input once.")] = True,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Start the local cloud, apply the program, feed it its sample. Next: ./millrace status, query, logs, down."""
+    from localcloud.running import bring_up  # late: `--help` must not load the SDKs
+
+    if engine != "embedded":
+        raise typer.BadParameter(f"engine must be embedded, got {engine!r}; the real engine: ./millrace pulumi up")
+    screen = Screen(json=json)
+    report = bring_up(local_stack(), systems=system or [], sample=sample, working=screen.working)
+    screen.document(report)
+    _show(screen, report)
+    if any(result.state == "failed" for result in report.systems.values()):
+        raise typer.Exit(1)
+
+
+def _show(screen: Screen, report: "UpReport") -> None:
+    counts = report.resources
+    screen.text(
+        f"{counts.created} created, {counts.updated} updated, {counts.deleted} deleted, {counts.unchanged} unchanged "
+        f"in {report.seconds:.1f} s"
+    )
+    if report.systems:
+        rows: list[list[object]] = [
+            [name, one.state, one.in_, one.out, one.dead, f"{one.seconds:.1f} s", one.note]
+            for name, one in report.systems.items()
+        ]
+        screen.text("")
+        screen.table(["system", "state", "in", "out", "dead", "took", ""], rows)
+    screen.text("")
+    for name, address in report.endpoints.items():
+        screen.text(f"  {name:<12}{address}")
+    screen.text("")
+    for name, one in report.systems.items():
+        for hint in one.try_next:
+            screen.text(f"  try  {hint}")
+        del name

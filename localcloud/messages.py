@@ -1,0 +1,22 @@
+"""Errors whose text is meant for the user; everything else is a defect and shows its trace."""
+
+from components.packaging.errors import PackageError
+from localcloud.control.client import Unreachable
+from localcloud.engine.config import ConfigError
+from localcloud.engine.embedded import ProgramError
+from localcloud.engine.provider import Refused
+from localcloud.engine.state import StackBusyError
+from localcloud.host.spec import HostError
+from localcloud.local import LocalCloudError
+
+EXPECTED: tuple[type[Exception], ...] = (
+    ConfigError,
+    FileNotFoundError,
+    HostError,
+    LocalCloudError,
+    PackageError,
+    ProgramError,
+    Refused,
+    StackBusyError,
+    Unreachable,
+)

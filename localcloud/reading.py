@@ -1,0 +1,61 @@
+"""Reads the log lines that the supervisor's logbook keeps, while it may be writing them."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from localcloud.host.spec import LogLine
+
+POLL_S = 0.2
+KNOWN = {"time", "level", "event", "function", "invocation_id", "trace_id", "span_id", "message"}
+
+
+def last_lines(folder: Path, app: str, count: int) -> list[LogLine]:
+    """The last lines of every app whose name begins with `app`, oldest first."""
+    found: list[LogLine] = []
+    for file in sorted(folder.glob(f"{app}*.jsonl")):
+        found += [line for raw in file.read_bytes().splitlines()[-count:] if (line := _line(raw))]
+    return sorted(found, key=lambda line: line.time)[-count:] if count else []
+
+
+def follow_lines(folder: Path, app: str) -> Iterator[LogLine]:
+    """Lines as they come, until the caller stops."""
+    ends = {file: file.stat().st_size for file in folder.glob(f"{app}*.jsonl")}
+    while True:
+        for file in folder.glob(f"{app}*.jsonl"):
+            start, size = ends.get(file, 0), file.stat().st_size
+            with file.open("rb") as opened:
+                opened.seek(start if size >= start else 0)
+                for raw in opened:
+                    if not raw.endswith(b"\n"):
+                        break
+                    start += len(raw)
+                    line = _line(raw)
+                    if line:
+                        yield line
+            ends[file] = start if size >= start else 0
+        time.sleep(POLL_S)
+
+
+def one_line(line: LogLine) -> str:
+    """A line for people: time, app, level, event, the rest as key=value."""
+    fields = line.fields or {}
+    head = f"{line.time[:23]} {line.app} {line.level:<7}"
+    if not fields:
+        return f"{head} {line.text}"
+    rest = " ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in KNOWN and value is not None)
+    return f"{head} {line.function or '-'} {line.event or fields.get('message', '')} {rest}"
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _line(raw: bytes) -> LogLine | None:
+    try:
+        return msgspec.json.decode(raw, type=LogLine)
+    except msgspec.MsgspecError:
+        return None  # the last line may be half-written

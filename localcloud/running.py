@@ -1,0 +1,168 @@
+"""`up` from beginning to end: start, apply, feed each system its sample once, wait, report."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from localcloud.engine.deployment import Step
+from localcloud.engine.state import Record
+from localcloud.feeding import feed_sample
+from localcloud.local import LocalCloudError, LocalStack
+from localcloud.shapes import CloudStatus
+
+SAMPLE_WAIT_S = 300
+
+
+class Told(Protocol):
+    """Where a step's progress goes."""
+
+    def tell(self, note: str) -> None:
+        """How far it is."""
+
+
+Working = Callable[[str], AbstractContextManager[Told]]
+
+
+class Resources(msgspec.Struct, kw_only=True):
+    """What an `up` did; a replaced resource counts as updated."""
+
+    created: int
+    updated: int
+    deleted: int
+    unchanged: int
+
+
+class SystemReport(msgspec.Struct, kw_only=True):
+    """What came of a system's sample, in the system's own units."""
+
+    state: str
+    """`idle`, or `failed`."""
+    in_: int = msgspec.field(name="in", default=0)
+    out: int = 0
+    dead: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    fed: int = 0
+    note: str = ""
+    try_next: list[str] = []
+
+
+class UpReport(msgspec.Struct, kw_only=True):
+    """`./millrace up --json`."""
+
+    engine: str
+    seconds: float
+    resources: Resources
+    systems: dict[str, SystemReport]
+    endpoints: dict[str, str]
+
+
+def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Working) -> UpReport:
+    """Make the local cloud as the program says and try it; raises `LocalCloudError` when the program does not apply."""
+    began = time.monotonic()
+    with working("starting the local cloud") as step:
+        supervisor = stack.ensure(step.tell)
+    with working("applying the program") as step:
+        seen: Counter[str] = Counter()
+
+        def progress(what: Step, record: Record) -> None:
+            seen[what] += 1
+            step.tell(f"{sum(seen.values())} resources, {what} {record.name}")
+
+        result = stack.apply(supervisor, progress, systems or None)
+        step.tell(", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
+    if result.failures:
+        raise LocalCloudError("the program was not applied as a whole:\n  " + "\n  ".join(result.failures))
+    applied_s = time.monotonic() - began
+    deployed = sorted({app.system for app in stack.status().apps} | set(_declared(stack, systems)))
+    wanted = [name for name in deployed if not systems or name in systems]
+    reports = {name: _try(stack, name, sample=sample, working=working) for name in wanted}
+    status = stack.status()
+    counts = result.counts
+    return UpReport(
+        engine="embedded",
+        seconds=round(applied_s, 2),
+        resources=Resources(
+            created=counts.get("create", 0),
+            updated=counts.get("update", 0) + counts.get("replace", 0),
+            deleted=counts.get("delete", 0),
+            unchanged=counts.get("same", 0),
+        ),
+        systems=reports,
+        endpoints=status.endpoints,
+    )
+
+
+def _declared(stack: LocalStack, systems: list[str]) -> list[str]:
+    declared = msgspec.json.decode(stack.program(systems or None).config.get("millrace:systems", "[]"))
+    return [str(name) for name in declared]
+
+
+def _try(stack: LocalStack, system: str, *, sample: bool, working: Working) -> SystemReport:
+    """A system's sample, once per local data; later the report of that time."""
+    problems = stack.status().problems
+    if problems:
+        return SystemReport(state="failed", note="; ".join(problems.values()))
+    kept = stack.home / "samples" / f"{system}.json"
+    if kept.exists():
+        report = msgspec.json.decode(kept.read_bytes(), type=SystemReport)
+        report.note = "from the first up; feed it again: ./millrace feed " + f"{system} --sample"
+        return report
+    if not sample:
+        return SystemReport(state="idle", note="no sample fed")
+    report = _feed(stack, system, working)
+    if report.state == "idle":
+        _keep(kept, report)
+    return report
+
+
+def _feed(stack: LocalStack, system: str, working: Working) -> SystemReport:
+    began, before = time.monotonic(), _counts(stack.status(), system)
+    with working(f"feeding {system} its sample") as step:
+        fed = feed_sample(stack, system, on_item=lambda count: step.tell(f"{count} given"))
+        stack.fire_timers(system)
+    report = SystemReport(state="idle", fed=fed, try_next=_hints(stack, system))
+    with working(f"{system} at work") as step:
+        try:
+            status = stack.wait(
+                SAMPLE_WAIT_S, on_poll=lambda now: step.tell(f"{now.in_flight} in flight"), systems=[system]
+            )
+        except LocalCloudError as error:
+            report.state, report.note = "failed", str(error)
+            status = stack.status()
+    after = _counts(status, system)
+    report.in_, report.out = after["in"] - before["in"], after["out"] - before["out"]
+    report.dead, report.skipped = after["dead"] - before["dead"], after["skipped"] - before["skipped"]
+    report.seconds = round(time.monotonic() - began, 2)
+    return report
+
+
+def _counts(status: CloudStatus, system: str) -> Counter[str]:
+    """What a system's functions have counted since their host started."""
+    total: Counter[str] = Counter()
+    for app in status.apps:
+        if app.system == system:
+            for function in app.functions:
+                total.update(function.counts)
+    return total
+
+
+def _hints(stack: LocalStack, system: str) -> list[str]:
+    """Commands worth typing next, from the system's own outputs."""
+    parts: dict[str, Any] = stack.outputs()
+    camel = "".join(word if at == 0 else word.capitalize() for at, word in enumerate(system.split("_")))
+    hints = [f"./millrace logs {system.replace('_', '-')}", "./millrace status"]
+    table = (parts.get(camel) or {}).get("table")
+    if table:
+        hints.insert(0, f'./millrace query "select * from {table} limit 5"')  # noqa: S608  words for a person
+    return hints
+
+
+def _keep(file: Path, report: SystemReport) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.encode(report))
