@@ -5,6 +5,7 @@ date-time (ISO 8601 strings), `_g` GUID; the table is Log-Type + `_CL`. Limits: 
 for a wrong signature.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -78,6 +79,11 @@ class Collector:
             return _error(400, "InvalidLogType", "The log type must be letters, digits and underscores, at most 100.")
         if len(body) > MAX_POST_BYTES:
             return _error(404, "RequestTooLarge", "The post exceeds 30 MB.")
+        time_field = request.headers.get("time-generated-field", "")
+        # Up to 30 MB of JSON: in a thread, so that the loop keeps answering others.
+        return await asyncio.to_thread(self._store, workspace, f"{log_type}_CL", body, time_field)
+
+    def _store(self, workspace: Workspace, table: str, body: bytes, time_field: str) -> web.Response:
         try:
             decoded = msgspec.json.decode(body)
         except msgspec.DecodeError as error:
@@ -85,10 +91,9 @@ class Collector:
         rows = decoded if isinstance(decoded, list) else [decoded]
         if not all(isinstance(row, dict) for row in rows):
             return _error(400, "InvalidDataFormat", "The body must be an object or an array of objects.")
-        time_field = request.headers.get("time-generated-field", "")
         columns, shaped = _shape(rows, time_field)
-        self._tables.put(workspace.arm_id, workspace.name, f"{log_type}_CL", columns)
-        self._tables.append(workspace.arm_id, f"{log_type}_CL", columns, shaped, self._clock())
+        self._tables.put(workspace.arm_id, workspace.name, table, columns)
+        self._tables.append(workspace.arm_id, table, columns, shaped, self._clock())
         return web.Response(status=200)
 
     def _recent(self, date: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape
 
 import aiohttp
+import msgspec
 import yarl
 from aiohttp import web
 
@@ -22,17 +23,8 @@ from localcloud.emulators.storage_needs import blob_needs, queue_needs
 AUDIENCE: Final = "https://storage.azure.com"
 _VERSION: Final = "2021-12-02"
 _HOP: Final = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailers",
-        "transfer-encoding",
-        "upgrade",
-        "authorization",
-    ]
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding"}
+    | {"upgrade", "authorization"}  # the caller's token ends here; Azurite gets our SAS instead
 )
 _CHUNK: Final = 256 * 1024
 
@@ -115,10 +107,15 @@ class Storage:
         self._save()
 
     async def depths(self) -> list[QueueDepth]:
-        """How full each declared queue is. Azurite counts visible and invisible messages together; peeking (at most 32)
-        tells the visible ones, so `active` is exact up to 32 and `in_flight` is the rest.
+        """How full each declared queue is.
+
+        Azurite counts visible and invisible messages together; peeking (at most 32) tells the visible ones, so `active`
+        is exact up to 32 and `in_flight` is the rest. `dead` is what lies in the queue's `-poison` companion, where
+        the Functions host puts what failed five times.
         """
-        return list(await asyncio.gather(*(self._depth(account, name) for account, name in sorted(self._queues))))
+        depths = await asyncio.gather(*(self._depth(account, name) for account, name in sorted(self._queues)))
+        totals = {depth.name: depth.active + depth.in_flight for depth in depths}
+        return [msgspec.structs.replace(depth, dead=totals.get(f"{depth.name}-poison", 0)) for depth in depths]
 
     def target(self, base: str, account: str, rest: str, query: str) -> yarl.URL | None:
         """The address in Azurite of a raw path below an account; None for an unknown account."""

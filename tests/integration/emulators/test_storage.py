@@ -155,6 +155,20 @@ def test_queue_messages_and_depths(local: Local) -> None:
         client.delete_message(first)
 
 
+def test_the_poison_companion_counts_as_dead_letters(local: Local) -> None:
+    who = local.identity("host")
+    scope, client = queue(local, who)
+    poison = f"{client.queue_name}-poison"
+    local.run(local.cloud.storage.put_queue(f"{scope}-poison", ACCOUNT, poison))
+    local.assign(who, QUEUE_SENDER, f"{scope}-poison")
+    before = local.run(local.cloud.in_flight())
+    url = f"{local.cloud.endpoints['queue']}/{ACCOUNT}/{poison}"
+    QueueClient.from_queue_url(url, credential=TokenOf(local, who), connection_verify=local.ca).send_message("x")
+    (depth,) = [d for d in local.run(local.cloud.storage.depths()) if d.name.endswith(client.queue_name)]
+    assert (depth.active, depth.dead) == (0, 1)
+    assert local.run(local.cloud.in_flight()) == before
+
+
 def test_a_sender_cannot_receive(local: Local) -> None:
     who = local.identity("sender")
     scope, client = queue(local, who)
