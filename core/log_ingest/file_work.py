@@ -61,6 +61,8 @@ class Desk:
     letters: DeadLetters
     tally: Tally
     uploads: Executor
+    room: threading.Semaphore
+    """One for each chunk that may wait or be under way, over all files: bounds memory."""
     late: Callable[[], bool]
     """Time to pause what is in hand."""
     until: float
@@ -247,7 +249,8 @@ class FileWork:
         while len(self.under_way) >= _UNDER_WAY:
             self._join(first_only=True)
         if self.failed is None:
-            self.under_way.add(self.desk.uploads.submit(self._send, chunk))
+            self.desk.room.acquire()
+            self.under_way.add(self.desk.uploads.submit(self._send_from_pool, chunk))
 
     def _join(self, *, first_only: bool = False) -> None:
         """Waits for uploads under way. A fault of the progress blob counts as the file's."""
@@ -259,6 +262,12 @@ class FileWork:
             except Fault as fault:
                 self.failed = self.failed or fault
             self.under_way.discard(future)
+
+    def _send_from_pool(self, chunk: Chunk) -> None:
+        try:
+            self._send(chunk)
+        finally:
+            self.desk.room.release()
 
     def _send(self, chunk: Chunk, *, last_one: bool = False) -> None:
         """Uploads one chunk and remembers that it was accepted before anything else can go wrong."""

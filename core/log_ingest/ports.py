@@ -121,7 +121,7 @@ class Rules:
     """No new work after this long."""
     finish_s: float = 285.0
     """Work in hand pauses at its next upload after this long."""
-    files_at_once: int = 32
+    files_at_once: int = 48
     uploads_at_once: int = 32
     receive_wait_s: int = 5
     visibility_s: int = 360

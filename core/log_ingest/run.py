@@ -24,6 +24,7 @@ from core.runtime.deadline import Deadline
 from core.runtime.log import Log
 
 _RECEIVE_MOST = 10  # SQS's own limit
+_LINGER_S = 0.02
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 
@@ -79,6 +80,7 @@ class Run:
         ):
             desk = Desk(
                 clients=self._clients, rules=self._rules, letters=self._letters, tally=self._tally, uploads=uploads,
+                room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 2),
                 late=lambda: self._deadline.passed(self._rules.finish_s),
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
                 in_hand=InHand(),
@@ -100,9 +102,10 @@ class Run:
             if self._tally.outage:
                 summary.stopped = "outage"
                 return
-            free = self._rules.files_at_once - self._files
+            free = self._room(_RECEIVE_MOST)
+            before = self._files
             if free <= 0:
-                self._wait_for_change()
+                self._wait_for_change(before)
                 continue
             busy = bool(self._in_hand)
             wait = 0 if busy else int(min(self._rules.receive_wait_s, self._deadline.left(limit)))
@@ -112,7 +115,7 @@ class Run:
             if not messages and not busy:
                 return
             if not messages:
-                self._wait_for_change()
+                self._wait_for_change(before)
 
     def _receive_some(self, count: int, wait_s: int) -> list[Message]:
         try:
@@ -209,10 +212,20 @@ class Run:
             self._files -= 1
             self._changed.notify_all()
 
-    def _wait_for_change(self) -> None:
+    def _room(self, wanted: int) -> int:
+        """How many files can begin now; waits a little for `wanted`, since a call that fetches one message costs as
+        much as one that fetches ten.
+        """
         with self._changed:
-            before = self._files
-            self._changed.wait_for(lambda: self._files != before, timeout=_LOOK_S)
+            self._changed.wait_for(
+                lambda: self._rules.files_at_once - self._files >= wanted or not self._files, _LINGER_S
+            )
+            return self._rules.files_at_once - self._files
+
+    def _wait_for_change(self, before: int) -> None:
+        """Until fewer or more files are in hand than `before` (seen earlier, so that no change is slept through)."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._files != before or not self._files, timeout=_LOOK_S)
 
     def _finish(self) -> None:
         """Waits for what is in hand, keeping it invisible."""
@@ -220,8 +233,9 @@ class Run:
             with self._changed:
                 if not self._in_hand:
                     return
+                before = self._files
             self._keep_hidden()
-            self._wait_for_change()
+            self._wait_for_change(before)
 
     def _keep_hidden(self) -> None:
         """Extends the visibility of messages that are worked on for long."""

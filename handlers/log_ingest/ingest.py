@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_object_mb: int = 2048
     stall_runs: int = 5
     safe_s: float = 270.0
-    files_at_once: int = 32
+    files_at_once: int = 48
     receive_wait_s: int = 5
     visibility_s: int = 360
     retry_s: int = 10
@@ -71,7 +71,7 @@ def connect(settings: Settings) -> Clients:
             lenient=settings.mode == "lenient", lenient_tries=settings.lenient_tries,
             max_age_days=settings.max_age_days, max_object_bytes=settings.max_object_mb * 1024 * 1024,
             stall_runs=settings.stall_runs, safe_s=settings.safe_s, finish_s=settings.safe_s + 15,
-            files_at_once=settings.files_at_once, uploads_at_once=settings.files_at_once,
+            files_at_once=settings.files_at_once, uploads_at_once=32,
             receive_wait_s=settings.receive_wait_s, visibility_s=settings.visibility_s, retry_s=settings.retry_s,
         ),
     )  # fmt: skip
