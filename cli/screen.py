@@ -45,7 +45,7 @@ class Screen:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(str(cell) for cell in row))
+            table.add_row(*(_cell(cell) for cell in row))
         self.show(table)
 
     @contextmanager
@@ -61,6 +61,12 @@ class Screen:
             step.on_note = lambda note: status.update(f"{what} [dim]{note}[/dim]")
             yield step
         self.err.print(f"[green]✓[/green] {what} [dim]{step.note} ({step.seconds:.1f} s)[/dim]")
+
+
+def _cell(value: object) -> str:
+    """One line of at most 200 characters, whatever is inside (`--json` gives all of it)."""
+    text = " ".join(str(value).split()) if value is not None else ""
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 class Step:

@@ -86,6 +86,8 @@ class LogBucket(pulumi.ComponentResource):
                 "Action": ["s3:GetObject", "s3:GetObjectVersion"],
                 "Resource": pulumi.Output.concat(self.bucket_arn, "/*"),
             },
+            # Without it S3 answers 403 for an object that is gone, which looks like a missing right.
+            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": self.bucket_arn},
         ]
         return Link(
             name=f"{self._name}.consume",

@@ -2,7 +2,7 @@
 
 Managed identity token → AssumeRoleWithWebIdentity → credentials that botocore renews by itself before they
 expire (from 15 minutes before on, in the middle of a run too), with a new token each time.
-botocore alone: boto3 adds start-up time and nothing that is needed here.
+boto3 on a botocore session of our own, as boto3 itself has no way to take renewable credentials.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Protocol
 
+import boto3
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -40,7 +41,7 @@ class Identity(Protocol):
 
 
 class AwsSession:
-    """One botocore session for one role; clients share its credentials and its loaded models."""
+    """One session for one role; clients share its credentials and its loaded models."""
 
     def __init__(
         self, identity: Identity, *, role_arn: str, audience: str, region: str, name: str, ca_file: str | None = None
@@ -52,10 +53,11 @@ class AwsSession:
         self._region = region
         self._name = name
         self._verify: str | bool = ca_file or True
-        self._session = botocore.session.Session()
+        session = botocore.session.Session()
         self._credentials = _WorkerCredentials(self._assume)
         # botocore has no public setter for refreshable credentials: everybody who needs them sets this field
-        self._session._credentials = self._credentials  # type: ignore[attr-defined]  # noqa: SLF001
+        session._credentials = self._credentials  # type: ignore[attr-defined]  # noqa: SLF001
+        self._session: Any = boto3.Session(botocore_session=session)
         self._sts: Any = None
         self._lock = threading.Lock()
 
@@ -70,7 +72,7 @@ class AwsSession:
             response_checksum_validation="when_required",
             request_checksum_calculation="when_required",
         )
-        return self._session.create_client(
+        return self._session.client(
             service,
             region_name=self._region,
             verify=self._verify,
@@ -87,7 +89,7 @@ class AwsSession:
             if self._sts is None:
                 config = Config(signature_version=UNSIGNED, connect_timeout=5, read_timeout=20,
                                 retries={"mode": "standard", "total_max_attempts": 4})  # fmt: skip
-                self._sts = self._session.create_client(
+                self._sts = self._session.client(
                     "sts", region_name=self._region, verify=self._verify, config=config
                 )
         try:
