@@ -86,7 +86,7 @@ def run(
             deployment.remove_leftovers(keep=keep)
     finally:
         monitor.close()
-        server.stop(grace=None).wait()
+        server.stop(grace=1).wait()  # an orderly end: at once when nothing is under way, and without a complaint
     records = sorted(deployment.registered.values(), key=lambda record: record.order)
     stack = next((record for record in records if record.type == "pulumi:pulumi:Stack"), None)
     return RunResult(
