@@ -86,8 +86,8 @@ def _environment(aws: AwsSettings | None) -> Environment:
         target=Target(target.python, target.platform) if target else Target.local(),
         tags=_read("tags", dict[str, str], {}),
         keeps_data=_read("keepsData", bool, False),
-        retention_days=_read("retentionDays", Days, 30),  # type: ignore[arg-type]  # Annotated is no plain type
-        deployer_type=_read("deployerType", Literal["ServicePrincipal", "User"], "ServicePrincipal"),  # type: ignore[arg-type]
+        retention_days=_read("retentionDays", Days, 30),
+        deployer_type=_read("deployerType", Literal["ServicePrincipal", "User"], "ServicePrincipal"),
         management_url=_read("managementUrl", str, "https://management.azure.com"),
         aws_account_id=aws.account_id if aws else "",
         aws_region=_provider("aws", "region", "an AWS region, for example eu-central-1") if aws else "",

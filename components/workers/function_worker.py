@@ -207,7 +207,9 @@ class FunctionWorker(pulumi.ComponentResource):
             https_only=True,
             client_cert_enabled=False,
             public_network_access="Enabled",
-            identity={"type": "UserAssigned", "user_assigned_identities": [self.identity.id]},
+            identity=web.ManagedServiceIdentityArgs(
+                type=web.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[self.identity.id]
+            ),
             key_vault_reference_identity=self.identity.id,
             tags=environment.all_tags(system=self._args.system),
             # Roles first: an app that starts without them fails, and its platform backs off.

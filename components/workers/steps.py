@@ -1,12 +1,14 @@
 """What starts a handler: `Every(schedule, run=…)`, `On(queue, run=…)`. Each is a function of the worker's app."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pulumi
 
 from components.errors import DeclarationError, require
 from components.packaging.manifest import Function, QueueTrigger, TimerTrigger
 from components.storage.queue import Queue
+from components.workers.ncrontab import ScheduleError, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,15 @@ class Every:
                 got=repr(self.schedule),
                 change='use for example "0 */30 * * * *"',
             )
+            try:
+                parse(self.schedule).next(datetime.now(UTC))
+            except ScheduleError as error:
+                raise DeclarationError(
+                    who,
+                    must="a schedule must be NCRONTAB that comes to pass",
+                    got=repr(self.schedule),
+                    change=str(error),
+                ) from error
 
     def function(self) -> Function:
         """As the manifest lists it."""

@@ -89,9 +89,7 @@ class AwsSession:
             if self._sts is None:
                 config = Config(signature_version=UNSIGNED, connect_timeout=5, read_timeout=20,
                                 retries={"mode": "standard", "total_max_attempts": 4})  # fmt: skip
-                self._sts = self._session.client(
-                    "sts", region_name=self._region, verify=self._verify, config=config
-                )
+                self._sts = self._session.client("sts", region_name=self._region, verify=self._verify, config=config)
         try:
             got = self._sts.assume_role_with_web_identity(
                 RoleArn=self._role_arn,

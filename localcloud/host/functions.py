@@ -16,7 +16,7 @@ from typing import Any
 
 from localcloud.host.instance import Instance
 from localcloud.host.invocations import Call, Invocations
-from localcloud.host.ncrontab import ScheduleError, parse
+from components.workers.ncrontab import ScheduleError, parse
 from localcloud.host.queue_access import QueueAccess
 from localcloud.host.queues import QueueListener, QueueOptions
 from localcloud.host.scaling import Scaling

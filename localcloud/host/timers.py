@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localcloud.host.ncrontab import Schedule
+from components.workers.ncrontab import Schedule
 
 _NAP_S = 30.0  # longest sleep at a time, so that a clock that jumps is noticed
 

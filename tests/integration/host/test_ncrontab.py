@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.host.ncrontab import ScheduleError, parse
+from components.workers.ncrontab import ScheduleError, parse
 
 START = datetime(2026, 2, 27, 23, 59, 58, tzinfo=UTC)  # a Friday
 
