@@ -30,14 +30,19 @@ app.command()(reset.reset)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(test.test)
 app.command()(check.check)
 
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+
 
 def main() -> None:
     """Run; an error that was expected is a message and exit 1, Ctrl-C is exit 130."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC reports every orderly shutdown otherwise
     try:
         app(prog_name="./millrace")
-    except KeyboardInterrupt:
-        _fail("stopped; what ran before still runs (see ./millrace status)", 130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Typer turns Ctrl-C into exit 130 without a word.
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
+        _fail("stopped; a local cloud that ran before this command still runs (see ./millrace status)", INTERRUPTED)
     except Exception as error:
         if not _expected(error):
             raise

@@ -34,7 +34,7 @@ def _show(screen: Screen, report: "UpReport") -> None:
     counts = report.resources
     screen.text(
         f"{counts.created} created, {counts.updated} updated, {counts.deleted} deleted, {counts.unchanged} unchanged "
-        f"in {report.seconds:.1f} s"
+        f"in {report.applied_seconds:.1f} s"
     )
     if report.systems:
         rows: list[list[object]] = [

@@ -3,6 +3,7 @@
 What the command line's `up`, `feed`, `wait`, `down` and `reset` do, without a word about how it is shown.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -60,10 +61,14 @@ class LocalStack:
 
     def ensure(self, say: Say) -> Supervisor:
         """The supervisor, started in the background if need be; `say` hears about long steps."""
-        found = self.running()
-        if found:
-            return found
         self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "start.lock").open("w") as lock:
+            # Two first runs at once: the second waits, then finds the first one's supervisor.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.running()
+            return found or self._start(say)
+
+    def _start(self, say: Say) -> Supervisor:
         tenancy = tenancy_of(self.program())
         command = [sys.executable, "-m", "localcloud.supervisor", str(self.home), msgspec.json.encode(tenancy).decode()]
         log = self.home / "supervisor.log"

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from localcloud.control.client import Supervisor
 from localcloud.engine.deployment import Step
 from localcloud.engine.state import Record
 from localcloud.feeding import feed_sample
@@ -57,16 +58,42 @@ class UpReport(msgspec.Struct, kw_only=True):
 
     engine: str
     seconds: float
+    """All of it."""
+    applied_seconds: float
+    """Until the program was applied; the rest is the sample's."""
     resources: Resources
     systems: dict[str, SystemReport]
     endpoints: dict[str, str]
 
 
 def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Working) -> UpReport:
-    """Make the local cloud as the program says and try it; raises `LocalCloudError` when the program does not apply."""
-    began = time.monotonic()
-    with working("starting the local cloud") as step:
-        supervisor = stack.ensure(step.tell)
+    """Make the local cloud as the program says and try it; raises `LocalCloudError` when the program does not apply.
+
+    Ctrl-C ends a local cloud that this call started; one that ran before stays.
+    """
+    began, ran_before = time.monotonic(), stack.running() is not None
+    try:
+        with working("starting the local cloud") as step:
+            supervisor = stack.ensure(step.tell)
+        resources = _apply(stack, supervisor, systems, working)
+        applied_s = time.monotonic() - began
+        wanted = [name for name in _declared(stack) if not systems or name in systems]
+        reports = {name: _try(stack, name, sample=sample, working=working) for name in wanted}
+        return UpReport(
+            engine="embedded",
+            seconds=round(time.monotonic() - began, 2),
+            applied_seconds=round(applied_s, 2),
+            resources=resources,
+            systems=reports,
+            endpoints=stack.status().endpoints,
+        )
+    except KeyboardInterrupt:
+        if not ran_before:
+            stack.stop()
+        raise
+
+
+def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], working: Working) -> Resources:
     with working("applying the program") as step:
         seen: Counter[str] = Counter()
 
@@ -78,28 +105,17 @@ def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Wo
         step.tell(", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
     if result.failures:
         raise LocalCloudError("the program was not applied as a whole:\n  " + "\n  ".join(result.failures))
-    applied_s = time.monotonic() - began
-    deployed = sorted({app.system for app in stack.status().apps} | set(_declared(stack, systems)))
-    wanted = [name for name in deployed if not systems or name in systems]
-    reports = {name: _try(stack, name, sample=sample, working=working) for name in wanted}
-    status = stack.status()
     counts = result.counts
-    return UpReport(
-        engine="embedded",
-        seconds=round(applied_s, 2),
-        resources=Resources(
-            created=counts.get("create", 0),
-            updated=counts.get("update", 0) + counts.get("replace", 0),
-            deleted=counts.get("delete", 0),
-            unchanged=counts.get("same", 0),
-        ),
-        systems=reports,
-        endpoints=status.endpoints,
+    return Resources(
+        created=counts.get("create", 0),
+        updated=counts.get("update", 0) + counts.get("replace", 0),
+        deleted=counts.get("delete", 0),
+        unchanged=counts.get("same", 0),
     )
 
 
-def _declared(stack: LocalStack, systems: list[str]) -> list[str]:
-    declared = msgspec.json.decode(stack.program(systems or None).config.get("millrace:systems", "[]"))
+def _declared(stack: LocalStack) -> list[str]:
+    declared = msgspec.json.decode(stack.program().config.get("millrace:systems", "[]"))
     return [str(name) for name in declared]
 
 

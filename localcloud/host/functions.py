@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from components.workers.ncrontab import ScheduleError, parse
 from localcloud.host.instance import Instance
 from localcloud.host.invocations import Call, Invocations
-from components.workers.ncrontab import ScheduleError, parse
 from localcloud.host.queue_access import QueueAccess
 from localcloud.host.queues import QueueListener, QueueOptions
 from localcloud.host.scaling import Scaling
