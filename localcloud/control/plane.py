@@ -83,7 +83,7 @@ class ControlPlane:
         if before is None:
             raise Refused(f"{type_} {id_}: does not exist any more; run refresh, or reset the local cloud")
         if preview:
-            return Made(id_, new)
+            return Made(id_, rules.changed(type_, before.inputs, before.outputs, new))
         made = rules.made(self._here, type_, before.name, new, preview=False)
         outputs = await self._put(Resource(type=type_, id=id_, name=before.name, inputs=new, outputs=made.outputs))
         return Made(id_, outputs)

@@ -44,6 +44,18 @@ def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -
     return Made(subject.id, _outputs(here, type_, subject))
 
 
+def changed(type_: str, inputs: Values, outputs: Values, new: Values) -> Values:
+    """The outputs after a change in place, as a preview may show them: what the cloud itself gave stays as it was."""
+    given = {key: value for key, value in outputs.items() if key not in inputs}
+    shown = kind_of(type_).echo(new)
+    nested = {key: {**outputs[key], **value} for key, value in shown.items() if _both_dicts(outputs.get(key), value)}
+    return {**given, **shown, **nested}
+
+
+def _both_dicts(one: object, other: object) -> bool:
+    return isinstance(one, dict) and isinstance(other, dict)
+
+
 def arm_id(here: Place, type_: str, inputs: Values) -> str:
     """Azure's resource id; refuses types that have none."""
     try:
