@@ -1,0 +1,61 @@
+"""Runs one Pulumi program in this process. Started by language.py with the settings as JSON on its standard input.
+
+Imports nothing of ours: the Python that runs it may belong to another project and know only Pulumi's SDK.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+SHOWN = 32  # the same figure as in language.py: the reason has been shown
+
+
+def main() -> int:
+    """The exit code: 0, or `SHOWN` once the reason is told."""
+    # The engine ends its language host's process group with SIGINT: no trace for what is no fault of the program.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    given = json.load(sys.stdin)
+    try:
+        import pulumi
+        import pulumi.runtime
+    except ImportError as error:
+        sys.stderr.write(f"{sys.executable} has no Pulumi SDK ({error}); install the program's requirements there\n")
+        return 1
+    pulumi.runtime.configure(pulumi.runtime.Settings(**given["settings"]))
+    pulumi.runtime.set_all_config(given["config"], given["secret_keys"])
+    entry = Path(given["entry"]).resolve()
+    folder = entry if entry.is_dir() else entry.parent
+    script = entry / "__main__.py" if entry.is_dir() else entry
+    sys.path[0] = str(folder)  # as `python folder` has it; this file's own folder must not be importable
+    sys.argv = [str(script)]
+    # One failure fails every output that waits for it; asyncio would print each of them.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
+
+    def program() -> None:
+        runpy.run_path(str(script), run_name="__main__")
+
+    try:
+        asyncio.run(pulumi.runtime.run_in_stack(program))
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+        return SHOWN
+    except Exception as error:  # noqa: BLE001  whatever it raises is told with the lines that led to it
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename, folder)]
+        where = "".join(traceback.format_list(frames))
+        pulumi.log.error(f"the program failed: {type(error).__name__}: {error}\n{where}")
+        return SHOWN
+    return 0
+
+
+def _is_own(file: str, folder: Path) -> bool:
+    return file.startswith(str(folder)) and "site-packages" not in file
+
+
+if __name__ == "__main__":
+    sys.exit(main())
