@@ -26,6 +26,7 @@ from localcloud.sites import Sites
 
 MANAGEMENT = "https://management.azure.com"
 MAX_REQUEST_BYTES = 64 << 20
+STOP_S = 45  # seconds; longer than every part's own grace together
 
 
 class Supervisor:
@@ -99,12 +100,18 @@ async def run(home: Path, tenancy: Tenancy) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stopping.set)
+    # A start may hang or take long (an install, a port): it is ended by the same signals.
+    start, stopping = loop.create_task(supervisor.start()), loop.create_task(supervisor.stopping.wait())
     try:
-        await supervisor.start()
-        _say("ready")
-        await supervisor.stopping.wait()
+        await asyncio.wait({start, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if start.done():
+            start.result()
+            _say("ready")
+            await stopping
     finally:
-        await supervisor.stop()
+        start.cancel()
+        async with asyncio.timeout(STOP_S):
+            await supervisor.stop()
 
 
 def main() -> None:
