@@ -5,7 +5,24 @@ import sys
 
 import typer
 
-from cli import aws_env, check, down, feed, logs, outputs, package, preview, query, reset, status, test, token, up, wait
+from cli import (
+    aws_env,
+    check,
+    down,
+    feed,
+    logs,
+    outputs,
+    package,
+    preview,
+    pulumi,
+    query,
+    reset,
+    status,
+    test,
+    token,
+    up,
+    wait,
+)
 
 app = typer.Typer(
     help="Millrace: one Pulumi program, two clouds. Type `./millrace up` to run it on this machine.",
@@ -19,6 +36,9 @@ app.command()(feed.feed)
 app.command()(wait.wait)
 app.command()(status.status)
 app.command()(preview.preview)
+app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
+)(pulumi.pulumi)
 app.command()(package.package)
 app.command()(query.query)
 app.command()(logs.logs)

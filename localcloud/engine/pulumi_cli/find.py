@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from localcloud.local import LocalCloudError
+
 PINS = Path(__file__).parent
 VERSION = "v3.259.0"
 OLDEST = (3, 200)
@@ -25,14 +27,14 @@ PACKAGES = 1_900  # compiled by a first build, roughly: only the progress line's
 ASK_S = 20
 INSTALL = (
     "Pulumi's command line is needed: install version 3.200 or later (see https://www.pulumi.com/docs/install/) so "
-    "that `pulumi version` works; or install Go 1.25 or later (see https://go.dev/doc/install) and run this again: then it "
-    "is built once, in about 5 minutes"
+    "that `pulumi version` works; or install Go 1.25 or later (see https://go.dev/doc/install) and run this again: "
+    "then it is built once, in about 5 minutes"
 )
 
 Say = Callable[[str], None]
 
 
-class PulumiCliError(Exception):
+class PulumiCliError(LocalCloudError):
     """No command line could be had; the message says what to install."""
 
 
