@@ -54,7 +54,7 @@ def _calls(plane: ControlPlane) -> dict[str, Callable[[Call], Awaitable[Any]]]:
         return await plane.create(call.type, call.name, call.inputs, preview=call.preview)
 
     async def read(call: Call) -> Any:
-        return {"found": plane.read(call.type, call.id)}
+        return {"found": await plane.read(call.type, call.id)}
 
     async def update(call: Call) -> Any:
         return await plane.update(call.type, call.id, call.old or {}, call.inputs, preview=call.preview)

@@ -87,7 +87,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     `id_of`: the id, where constraints do not say it (AWS); `outputs`: what the cloud adds to the inputs;
     `echo`: the inputs as outputs show them, where the two differ in shape; `apply`: make it so, repeatable without
-    change, answering outputs that only doing it tells; `remove`: undo it.
+    change, answering outputs that only doing it tells; `remove`: undo it; `look`: the inputs as they really are now
+    (None: it is gone), for what others can change behind the program's back.
     """
 
     id_of: Callable[[Place, Subject], str] | None = None
@@ -95,3 +96,4 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     echo: Callable[[Values], Values] = dict
     apply: Apply | None = None
     remove: Apply | None = None
+    look: Apply | None = None

@@ -88,10 +88,16 @@ class ControlPlane:
         outputs = await self._put(Resource(type=type_, id=id_, name=before.name, inputs=new, outputs=made.outputs))
         return Made(id_, outputs)
 
-    def read(self, type_: str, id_: str) -> Made | None:
-        """What is recorded."""
+    async def read(self, type_: str, id_: str) -> Made | None:
+        """What is there: the record, corrected by what the emulators say where others can change it."""
         found = self._find(type_, id_)
-        return Made(found.id, found.outputs, found.inputs) if found else None
+        look = kind_of(type_).look
+        if found is None or look is None:
+            return Made(found.id, found.outputs, found.inputs) if found else None
+        inputs = await look(self._here, found.subject())
+        if inputs is None:
+            return None
+        return Made(found.id, rules.changed(type_, found.inputs, found.outputs, inputs), inputs)
 
     async def delete(self, type_: str, id_: str) -> None:
         """Remove it, first in the emulators; gone already is no error."""

@@ -45,15 +45,15 @@ def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -
 
 
 def changed(type_: str, inputs: Values, outputs: Values, new: Values) -> Values:
-    """The outputs after a change in place, as a preview may show them: what the cloud itself gave stays as it was."""
-    given = {key: value for key, value in outputs.items() if key not in inputs}
-    shown = kind_of(type_).echo(new)
-    nested = {key: {**outputs[key], **value} for key, value in shown.items() if _both_dicts(outputs.get(key), value)}
-    return {**given, **shown, **nested}
-
-
-def _both_dicts(one: object, other: object) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
+    """The outputs once `inputs` have become `new`, as far as is known beforehand: what the cloud itself gave stays."""
+    before, shown = kind_of(type_).echo(inputs), kind_of(type_).echo(new)
+    after = {key: value for key, value in outputs.items() if key not in before or key in shown}
+    for key, value in shown.items():
+        given = after.get(key)
+        if key in after and before.get(key) == value:
+            continue
+        after[key] = {**given, **value} if isinstance(given, dict) and isinstance(value, dict) else value
+    return after
 
 
 def arm_id(here: Place, type_: str, inputs: Values) -> str:

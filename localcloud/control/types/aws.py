@@ -134,6 +134,22 @@ async def _remove_queue(here: Locality, it: Subject) -> None:
     here.cloud.aws.remove_queue(it.inputs["name"])
 
 
+async def _look_at_queue(here: Locality, it: Subject) -> Values | None:
+    """The queue's attributes as SQS has them, in the program's own words: only what the program set can differ."""
+    attributes = here.cloud.aws.queue_attributes(it.inputs["name"])
+    if attributes is None:
+        return None
+    inputs = dict(it.inputs)
+    for ours, api in QUEUE_ATTRIBUTES.items():
+        if ours in inputs and api in attributes and str(inputs[ours]) != attributes[api]:
+            inputs[ours] = int(attributes[api]) if isinstance(inputs[ours], int) else attributes[api]
+    return inputs
+
+
+async def _look_for_bucket(here: Locality, it: Subject) -> Values | None:
+    return it.inputs if here.cloud.aws.has_bucket(it.id) else None
+
+
 async def _put_queue_policy(here: Locality, it: Subject) -> None:
     here.cloud.aws.put_queue_policy(it.last, _policy(it.inputs["policy"]))
 
@@ -164,7 +180,9 @@ KINDS = {
         apply=_put_role_policy,
         remove=_remove_role_policy,
     ),
-    "aws:s3/bucket:Bucket": Kind(id_of=_by_bucket, outputs=_bucket, apply=_put_bucket, remove=_remove_bucket),
+    "aws:s3/bucket:Bucket": Kind(
+        id_of=_by_bucket, outputs=_bucket, apply=_put_bucket, remove=_remove_bucket, look=_look_for_bucket
+    ),
     "aws:s3/bucketVersioning:BucketVersioning": Kind(id_of=_by_bucket, apply=_put_versioning),
     "aws:s3/bucketPolicy:BucketPolicy": Kind(id_of=_by_bucket, apply=_put_bucket_policy, remove=_remove_bucket_policy),
     "aws:s3/bucketNotification:BucketNotification": Kind(
@@ -174,7 +192,9 @@ KINDS = {
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Kind(id_of=_by_bucket),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Kind(id_of=_by_bucket),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Kind(id_of=_by_bucket),
-    "aws:sqs/queue:Queue": Kind(id_of=_queue_url, outputs=_queue_outputs, apply=_put_queue, remove=_remove_queue),
+    "aws:sqs/queue:Queue": Kind(
+        id_of=_queue_url, outputs=_queue_outputs, apply=_put_queue, remove=_remove_queue, look=_look_at_queue
+    ),
     "aws:sqs/queuePolicy:QueuePolicy": Kind(
         id_of=lambda _here, it: str(it.inputs["queueUrl"]),
         apply=_put_queue_policy,

@@ -103,6 +103,10 @@ class Aws:
         self._objects.put_bucket(name)
         return f"arn:aws:s3:::{name}"
 
+    def has_bucket(self, name: str) -> bool:
+        """Whether it is there: others may have removed it."""
+        return self._objects.bucket(name) is not None
+
     def put_bucket_versioning(self, name: str, status: str) -> None:
         """Sets versioning: "Enabled", "Suspended" or "" (never on)."""
         bucket = self._objects.put_bucket(name)
@@ -172,6 +176,10 @@ class Aws:
         """
         policy = (self._queues.attributes(name) or {}).get("Policy")
         return self.sqs.put_queue(name, {**({"Policy": policy} if policy else {}), **attributes})
+
+    def queue_attributes(self, name: str) -> dict[str, str] | None:
+        """What SQS has recorded of a queue; None when there is none."""
+        return self._queues.attributes(name)
 
     def put_queue_policy(self, name: str, document: str) -> None:
         """Sets a queue's policy; "" takes it away."""
