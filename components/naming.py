@@ -32,6 +32,10 @@ Kind = Literal[
 ]
 
 
+MARK = 4  # characters that stand for what was cut off a name
+SHORTEST = 6  # characters of its own that a name must keep: enough to be recognised beside the mark
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """Length, separator and alphabet of one kind; `worldwide` names carry the five-character hash."""
@@ -107,8 +111,9 @@ class Environment:
 def physical_name(kind: Kind, base: str, *, stack: str, suffix: str) -> str:
     """`base` as the kind's own rules want it: `log-ingest` → `log-ingest-prod-1a2b3` for a function app.
 
-    A base that is too long is cut, never the parts that keep it unique. Raises `DeclarationError` when the kind's
-    alphabet refuses the name.
+    A base that is too long is cut and marked with four characters of its own hash, so that two that begin alike stay
+    two; the parts that keep it unique elsewhere are never cut. Raises `DeclarationError` when the kind's alphabet
+    refuses the name, and for a container or queue that is too long: handlers see those by their own names.
     """
     rule = _RULES[kind]
     tail = [stack] if rule.staged else []
@@ -120,13 +125,20 @@ def physical_name(kind: Kind, base: str, *, stack: str, suffix: str) -> str:
     end = "".join(f"{rule.separator}{part}" for part in tail)
     room = rule.longest - len(end)
     require(
-        room >= 3,
+        room >= SHORTEST,
         f'{kind} "{base}"',
-        must=f"stack and hash must leave 3 of {rule.longest} characters",
+        must=f"stack and hash must leave {SHORTEST} of {rule.longest} characters",
         got=f"stack {stack!r}",
         change="choose a shorter stack name",
     )
-    name = clean[:room].rstrip("-") + end
+    require(
+        rule.staged or len(clean) <= room,
+        f'{kind} "{base}"',
+        must=f"its name must be at most {room} characters",
+        got=len(clean),
+        change="choose a shorter name",
+    )
+    name = (clean if len(clean) <= room else _cut(clean, room)) + end
     if not re.fullmatch(rule.allowed, name):
         raise DeclarationError(
             f'{kind} "{base}"',
@@ -135,3 +147,7 @@ def physical_name(kind: Kind, base: str, *, stack: str, suffix: str) -> str:
             change="rename the component with letters, digits and single hyphens",
         )
     return name
+
+
+def _cut(base: str, room: int) -> str:
+    return base[: room - MARK] + hashlib.sha256(base.encode()).hexdigest()[:MARK]

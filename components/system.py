@@ -1,14 +1,12 @@
 """A system: the parent of everything one pipeline declares, and the place where it is checked as a whole."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pulumi
 
 from components.errors import DeclarationError
-
-if TYPE_CHECKING:
-    from components.storage.queue import Queue
+from components.storage.queue import Queue
 
 
 class System(pulumi.ComponentResource):
@@ -18,7 +16,6 @@ class System(pulumi.ComponentResource):
         """`name` as the stack's configuration says it: `log_ingest`."""
         super().__init__("millrace:system:System", name, None, None)
         self.name = name
-        self.queues: list[Queue] = []
 
     @property
     def child(self) -> pulumi.ResourceOptions:
@@ -27,7 +24,7 @@ class System(pulumi.ComponentResource):
 
     def finish(self, outputs: Mapping[str, Any]) -> None:
         """Check the whole, then publish its outputs."""
-        for queue in self.queues:
+        for queue in _queues_below(self):
             if queue.consumer == "step" and not queue.consumed_by:
                 raise DeclarationError(
                     f'Queue "{queue.queue_name}" in system {self.name}',
@@ -36,3 +33,12 @@ class System(pulumi.ComponentResource):
                     change='add a step with On(queue, …), or declare it with consumer="operator" or "external"',
                 )
         self.register_outputs(dict(outputs))
+
+
+def _queues_below(part: pulumi.Resource) -> Iterator[Queue]:
+    """Every queue of a system, however deep; by name, so that the same one is refused each time."""
+    children = part._childResources  # noqa: SLF001  Pulumi's own tree, which it shows to no one else
+    for child in sorted(children, key=lambda one: getattr(one, "queue_name", "")):
+        if isinstance(child, Queue):
+            yield child
+        yield from _queues_below(child)

@@ -1,5 +1,6 @@
 """Where a running local cloud is found: one small private file in its folder."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -14,6 +15,19 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     port: int
     secret: str
+    code: str
+    """Which code it runs; see `code_stamp`."""
+
+
+def code_stamp(root: Path) -> str:
+    """A short text that changes when the local cloud's own code does: a supervisor outlives many edits."""
+    stamp = hashlib.sha256()
+    for folder in ("localcloud", "components/packaging"):
+        for file in sorted((root / folder).rglob("*")):
+            if file.suffix in (".py", ".json") and "node_modules" not in file.parts:
+                facts = file.stat()
+                stamp.update(f"{file}:{facts.st_mtime_ns}:{facts.st_size};".encode())
+    return stamp.hexdigest()[:16]
 
 
 def write(home: Path, address: Address) -> None:

@@ -65,8 +65,11 @@ class LocalStack:
         with (self.home / "start.lock").open("w") as lock:
             # Two first runs at once: the second waits, then finds the first one's supervisor.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            found = self.running()
-            return found or self._start(say)
+            known = address.read(self.home)
+            if known and known.code != address.code_stamp(self.root):
+                say("its code has changed: starting it anew")
+                self.stop()
+            return self.running() or self._start(say)
 
     def _start(self, say: Say) -> Supervisor:
         tenancy = tenancy_of(self.program())

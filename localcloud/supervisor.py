@@ -26,6 +26,7 @@ from localcloud.sites import Sites
 
 MANAGEMENT = "https://management.azure.com"
 MAX_REQUEST_BYTES = 64 << 20
+ROOT = Path(__file__).resolve().parents[1]
 STOP_S = 45  # seconds; longer than every part's own grace together
 
 
@@ -47,6 +48,7 @@ class Supervisor:
         self.apps = Apps(home / "apps", self.cloud, self.logbook)
         self.deployer_header = secrets.token_urlsafe(24)
         self.stopping = asyncio.Event()
+        self.code = address.code_stamp(ROOT)
         self._runner: web.AppRunner | None = None
         self.plane = ControlPlane(
             home / "control.sqlite",
@@ -75,7 +77,7 @@ class Supervisor:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         port = self._runner.addresses[0][1]
-        address.write(self.home, address.Address(pid=os.getpid(), port=port, secret=secret))
+        address.write(self.home, address.Address(pid=os.getpid(), port=port, secret=secret, code=self.code))
 
     async def stop(self) -> None:
         """Apps first (work in hand has its grace), then everything they used."""

@@ -5,6 +5,7 @@ operator. Deliberately absent: any AWS user or key. Readers come by `EntraTrust`
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from components.aws.trust import EntraTrust
 from components.errors import require
 from components.link import AwsGrant, Link, after, setting_prefix
 
+QUEUE_ARN = re.compile(r"arn:aws:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}")
 RETENTION_S = 14 * 24 * 3600  # seconds; SQS's longest: nothing may expire while somebody mends a fault
 
 
@@ -45,6 +47,20 @@ class LogBucketArgs:
             must="visibility_s must be 0 to 43200 seconds",
             got=self.visibility_s,
             change="use a value a little longer than the worker's time limit",
+        )
+        require(
+            self.existing_queue_arn is None or QUEUE_ARN.fullmatch(self.existing_queue_arn),
+            "LogBucket",
+            must="existing_queue_arn must be arn:aws:sqs:REGION:ACCOUNT:NAME",
+            got=repr(self.existing_queue_arn),
+            change="see it with: aws sqs get-queue-attributes --attribute-names QueueArn --queue-url URL",
+        )
+        require(
+            self.keep_days >= 1,
+            "LogBucket",
+            must="keep_days must be 1 or more",
+            got=self.keep_days,
+            change="use 90",
         )
         require(
             1 <= self.max_receives <= 1_000,
@@ -91,17 +107,19 @@ class LogBucket(pulumi.ComponentResource):
         ]
         return Link(
             name=f"{self._name}.consume",
-            settings={f"{prefix}_QUEUE_URL": self.queue_url, f"{prefix}_REGION": self._environment.aws_region},
+            settings={f"{prefix}_QUEUE_URL": self.queue_url, f"{prefix}_REGION": self._region},
             aws=[AwsGrant(trust=self._args.trust, prefix=prefix, statements=statements)],
         )
 
     def _find_queue(self) -> None:
         if self._args.existing_queue_arn:
             region, account, queue = self._args.existing_queue_arn.split(":")[3:6]
+            self._region = region  # of the queue, which the handler's clients are made for
             self.queue_arn = pulumi.Output.from_input(self._args.existing_queue_arn)
             self.queue_url = pulumi.Output.from_input(f"https://sqs.{region}.amazonaws.com/{account}/{queue}")
             self.dead_letter_queue_url = None
             return
+        self._region = self._environment.aws_region
         dead, dead_arn = self._queue("dead", message_retention_seconds=RETENTION_S)
         redrive = dead_arn.apply(
             lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": self._args.max_receives})

@@ -10,7 +10,6 @@ from components.errors import require
 from components.link import Link, setting_prefix
 from components.roles import Grant
 from components.storage.account import Account
-from components.system import System
 
 Consumer = Literal["step", "operator", "external"]
 
@@ -42,15 +41,16 @@ class Queue(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: QueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the queue's own name as well."""
-        super().__init__("millrace:storage:Queue", name, None, opts)
+        below = pulumi.ResourceOptions(parent=args.account)  # so that its system finds it, whoever declares it
+        super().__init__("millrace:storage:Queue", name, None, pulumi.ResourceOptions.merge(below, opts))
         self.consumer, self.encoding = args.consumer, args.encoding
         self.consumed_by: list[str] = []
         self._account = args.account
-        self.queue_name = args.account.group.environment.name("queue", name)
+        environment = args.account.group.environment
+        self.queue_name = environment.name("queue", name)
+        poison = environment.name("queue", f"{name}-poison") if args.consumer == "step" else None
         self.queue = self._create(self.queue_name)
-        self.poison = self._create(f"{self.queue_name}-poison") if args.consumer == "step" else None
-        if opts and isinstance(opts.parent, System):
-            opts.parent.queues.append(self)
+        self.poison = self._create(poison) if poison else None
         self.register_outputs({"name": self.queue_name})
 
     @property

@@ -16,7 +16,7 @@ from components.foundation.foundation import Foundation
 from components.foundation.host_storage import HostStorage
 from components.foundation.identity import Identity
 from components.foundation.resource_group import ResourceGroup
-from components.link import AwsGrant, Link
+from components.link import AwsGrant, Link, after
 from components.packaging.builder import PackagePlan
 from components.packaging.builder import plan as plan_package
 from components.packaging.declaration import dump
@@ -93,6 +93,7 @@ class FunctionWorker(pulumi.ComponentResource):
         settings = self._settings(links)
         self.package = self._create_package()
         self.site = self._create_site(settings, links)
+        self._close_basic_sign_in()
         self.deployment = self._create_deployment()
         self.app_name = self._physical
         self.host_name = self.site.default_host_name
@@ -216,6 +217,17 @@ class FunctionWorker(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.assignments, *needs]),
             **site_arguments(self._scale, environment, self.identity, self.storage, settings),
         )
+
+    def _close_basic_sign_in(self) -> None:
+        """No publishing by user name and password: identities only."""
+        for name, policy in (("scm", web.WebAppScmAllowed), ("ftp", web.WebAppFtpAllowed)):
+            policy(
+                f"{self._name}-{name}",
+                name=after(self._physical, self.site),
+                resource_group_name=self._args.group.name,
+                allow=False,
+                opts=self._child,
+            )
 
     def _create_deployment(self) -> Deployment:
         props: dict[str, pulumi.Input[str]] = {

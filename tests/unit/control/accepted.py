@@ -175,6 +175,8 @@ AZURE: dict[str, dict[str, Any]] = {
         "name": "func-ingest-ab12c",
         "properties": {"ANY_NAME": "any value"},
     },
+    "web:WebAppScmAllowed": {"resourceGroupName": "rg-mill", "name": "func-ingest-ab12c", "allow": False},
+    "web:WebAppFtpAllowed": {"resourceGroupName": "rg-mill", "name": "func-ingest-ab12c", "allow": False},
     "monitor:DataCollectionEndpoint": {
         **IN_GROUP,
         "dataCollectionEndpointName": "dce-code42",
