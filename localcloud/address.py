@@ -15,7 +15,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     port: int
     secret: str
-    code: str
+    code: str = ""
     """Which code it runs; see `code_stamp`."""
 
 

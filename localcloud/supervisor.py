@@ -5,6 +5,7 @@ command line speak to. `python -m localcloud.supervisor HOME SETTINGS` runs it i
 """
 
 import asyncio
+import fcntl
 import os
 import secrets
 import signal
@@ -120,7 +121,13 @@ def main() -> None:
     """The process's entry: HOME and the tenancy as JSON."""
     home, tenancy = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Tenancy)
     os.umask(0o077)
-    asyncio.run(run(home, tenancy))
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"another supervisor holds {home}; stop it with ./millrace down")
+        asyncio.run(run(home, tenancy))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,8 @@ def create_account(
         enable_https_traffic_only=True,
         is_local_user_enabled=False,
         minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
-        # Open to the internet's side, closed to everyone without a role: Flex and Consumption without a network of their
-        # own have no fixed address (docs/security.md).
+        # Reachable from anywhere, closed to everyone without a role: workers without a network of their own have no
+        # fixed address (docs/security.md).
         network_rule_set={"bypass": storage.Bypass.AZURE_SERVICES, "default_action": storage.DefaultAction.ALLOW},
         sas_policy={"sas_expiration_period": "00.01:00:00", "expiration_action": "Log"},
         tags=environment.all_tags(),
