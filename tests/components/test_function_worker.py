@@ -1,0 +1,345 @@
+"""A function app: everything is derived from its steps and from what they use, on both plans."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.packaging.manifest import QueueOptions
+from components.packaging.target import Target
+from components.roles import ROLES
+from components.storage.container import Container, ContainerArgs
+from components.storage.queue import Queue, QueueArgs
+from components.workers.function_worker import FunctionWorker, FunctionWorkerArgs
+from components.workers.steps import Every, On
+from localcloud.engine.embedded import ProgramError
+from tests.components.program import SUBSCRIPTION, Base, Declared, declare, project
+
+HANDLERS = {"demo.work": ["jobs_queue_name: str", "out_url: str", "limit: int = 3"], "demo.tick": []}
+ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/demo-test/providers"
+FORBIDDEN_ON_FLEX = {
+    "AzureWebJobsStorage",
+    "ENABLE_ORYX_BUILD",
+    "FUNCTIONS_EXTENSION_VERSION",
+    "FUNCTIONS_WORKER_PROCESS_COUNT",
+    "FUNCTIONS_WORKER_RUNTIME",
+    "FUNCTIONS_WORKER_RUNTIME_VERSION",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT",
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+    "WEBSITE_CONTENTOVERVNET",
+    "WEBSITE_CONTENTSHARE",
+    "WEBSITE_NODE_DEFAULT_VERSION",
+    "WEBSITE_RUN_FROM_PACKAGE",
+    "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
+    "WEBSITE_VNET_ROUTE_ALL",
+}
+"""learn.microsoft.com/azure/azure-functions/functions-app-settings: Flex Consumption refuses or ignores these."""
+
+Change = Callable[["Parts"], dict[str, Any]]
+
+
+class Parts(Base):
+    """What a worker of these tests can use."""
+
+    def __init__(self, root: Path, **changes: Any) -> None:
+        super().__init__(root, **changes)
+        self.jobs = Queue("jobs", QueueArgs(account=self.account), opts=self.system.child)
+        self.next = Queue("next", QueueArgs(account=self.account, consumer="external"), opts=self.system.child)
+        self.out = Container("out", ContainerArgs(account=self.account), opts=self.system.child)
+
+
+def worker(root: Path, change: Change = lambda _parts: {}, **changes: Any) -> Declared:
+    """A queue-triggered worker; `change` replaces its arguments, `changes` those of the environment."""
+
+    def main() -> None:
+        parts = Parts(project(root, HANDLERS), **changes)
+        fields: dict[str, Any] = {
+            "group": parts.group,
+            "foundation": parts.foundation,
+            "system": "demo",
+            "steps": [On(parts.jobs, run="handlers.demo.work")],
+            "uses": [parts.jobs.send(), parts.out.write()],
+        }
+        FunctionWorker("demo", FunctionWorkerArgs(**(fields | change(parts))), opts=parts.system.child)
+
+    return declare(main)
+
+
+def timed(root: Path, schedule: str = "0 */5 * * * *", **changes: Any) -> Declared:
+    return worker(root, lambda _parts: {"steps": [Every(schedule, run="handlers.demo.tick")], "uses": [], **changes})
+
+
+def test_from_a_worker_come_plan_app_identity_host_storage_package_and_deployment(tmp_path: Path) -> None:
+    found = timed(tmp_path)
+    own = sorted(one.type.split(":")[-1] for one in found.custom if "FunctionWorker" in one.urn)
+    assert own == [
+        "AppServicePlan",
+        "BlobContainer",
+        "Deployment",
+        "Package",
+        *["RoleAssignment"] * 4,
+        "StorageAccount",
+        "UserAssignedIdentity",
+        "WebApp",
+        "WebAppFtpAllowed",
+        "WebAppScmAllowed",
+    ]
+
+
+def test_an_app_is_closed_by_default(tmp_path: Path) -> None:
+    site = timed(tmp_path).one("WebApp").inputs
+    assert site["httpsOnly"] is True
+    config = {key: value for key, value in site["siteConfig"].items() if key != "appSettings"}
+    assert config == {
+        "ftpsState": "Disabled",
+        "http20Enabled": True,
+        "minTlsVersion": "1.2",
+        "scmMinTlsVersion": "1.2",
+    }
+
+
+def test_nobody_publishes_by_password(tmp_path: Path) -> None:
+    found = timed(tmp_path)
+    for policy in (found.one("WebAppFtpAllowed"), found.one("WebAppScmAllowed")):
+        assert policy.inputs["allow"] is False
+        assert policy.inputs["name"] == found.one("WebApp").inputs["name"]
+
+
+def test_an_app_is_its_own_identity_everywhere(tmp_path: Path) -> None:
+    found = timed(tmp_path)
+    identity, site = found.one("UserAssignedIdentity"), found.one("WebApp").inputs
+    assert site["identity"] == {"type": "UserAssigned", "userAssignedIdentities": [identity.id]}
+    assert site["keyVaultReferenceIdentity"] == identity.id
+    settings = found.app_settings()
+    clients = [name for name, value in settings.items() if name.lower().endswith(("client_id", "__clientid"))]
+    assert sorted(clients) == ["AZURE_CLIENT_ID", "AzureWebJobsStorage__clientId"]
+    assert {settings[name] for name in clients} == {settings["AZURE_CLIENT_ID"]}
+    assert settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == (
+        f"ClientId={settings['AZURE_CLIENT_ID']};Authorization=AAD"
+    )
+
+
+def test_the_host_needs_its_own_account_its_table_and_telemetry(tmp_path: Path) -> None:
+    found = timed(tmp_path)
+    (host,) = [one for one in found.all("StorageAccount") if "host" in one.name]
+    container = f"{host.id}/blobServices/default/containers/packages"
+    assert found.grants() == {
+        (ROLES["blob.own"].id, host.id),
+        (ROLES["table.write"].id, host.id),
+        (ROLES["telemetry.write"].id, found.one("applicationinsights:Component").id),
+        (ROLES["blob.write"].id, container),  # the deployer's
+    }
+
+
+def test_a_role_goes_to_the_app_or_to_the_deployer_and_each_says_what_for(tmp_path: Path) -> None:
+    found = timed(tmp_path)
+    principal = found.one("UserAssignedIdentity").outputs["principalId"]
+    holders = {one.inputs["description"]: one.inputs["principalId"] for one in found.all("RoleAssignment")}
+    deployer = "blob.write on demo-packages: Storage Blob Data Contributor"
+    assert holders.pop(deployer) != principal
+    assert set(holders.values()) == {principal}
+    assert {one.inputs["principalType"] for one in found.all("RoleAssignment")} == {"ServicePrincipal"}
+
+
+def test_a_person_may_deploy(tmp_path: Path) -> None:
+    found = worker(tmp_path, deployer_type="User")
+    types = {one.name: one.inputs["principalType"] for one in found.all("RoleAssignment")}
+    assert types.pop("demo-deployer") == "User"
+    assert set(types.values()) == {"ServicePrincipal"}
+
+
+def test_no_app_starts_before_its_roles(tmp_path: Path) -> None:
+    found = worker(tmp_path)
+    site = found.one("WebApp")
+    granted = {one.urn for one in found.all("RoleAssignment") if one.name != "demo-deployer"}
+    assert granted <= set(site.dependencies)
+    assert {one.urn for one in found.all("storage:Queue") if one.name != "next"} <= set(site.dependencies)
+    deployer = found.one("RoleAssignment", "demo-deployer")
+    assert deployer.urn in found.one("Package").dependencies
+    assert {found.one("Package").urn, site.urn} <= set(found.one("Deployment").dependencies)
+
+
+def test_a_queue_trigger_gets_its_address_by_identity_and_may_put_poison_aside(tmp_path: Path) -> None:
+    found = worker(tmp_path)
+    settings = found.app_settings()
+    assert settings["JOBS__queueServiceUri"] == "https://queue.test/demotesteefa8/"
+    assert settings["JOBS__credential"] == "managedidentity"
+    assert settings["JOBS__clientId"] == settings["AZURE_CLIENT_ID"]
+    queues = f"{ID}/Microsoft.Storage/storageAccounts/demotesteefa8/queueServices/default/queues"
+    on_queues = {(role, scope) for role, scope in found.grants() if "/queues/" in scope}
+    assert on_queues == {
+        (ROLES["queue.receive"].id, f"{queues}/jobs"),
+        (ROLES["queue.send"].id, f"{queues}/jobs"),
+        (ROLES["queue.send"].id, f"{queues}/jobs-poison"),
+    }
+
+
+def test_one_link_used_twice_is_one_grant(tmp_path: Path) -> None:
+    found = worker(
+        tmp_path,
+        lambda parts: {"uses": [parts.jobs.send(), parts.jobs.send(), parts.out.write(), parts.out.read()]},
+    )
+    on_out = [role for role, scope in found.grants() if scope.endswith("containers/out")]
+    assert sorted(on_out) == sorted([ROLES["blob.write"].id, ROLES["blob.read"].id])
+
+
+def test_a_schedule_is_a_setting_so_that_one_package_serves_every_environment(tmp_path: Path) -> None:
+    often, seldom = timed(tmp_path, "*/2 * * * * *"), timed(tmp_path, "0 0 3 * * *")
+    assert often.app_settings()["TICK_SCHEDULE"] == "*/2 * * * * *"
+    assert seldom.app_settings()["TICK_SCHEDULE"] == "0 0 3 * * *"
+    assert '"schedule": "%TICK_SCHEDULE%"' in often.one("Package").inputs["declaration"]
+    assert often.one("Package").inputs["digest"] == seldom.one("Package").inputs["digest"]
+
+
+def test_flex_says_runtime_scale_and_package_in_its_own_section(tmp_path: Path) -> None:
+    found = timed(tmp_path, memory_mb=512, max_instances=60)
+    assert found.one("AppServicePlan").inputs["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    identity = found.one("UserAssignedIdentity").id
+    host = "demohosttesteefa8"
+    assert found.one("WebApp").inputs["functionAppConfig"] == {
+        "deployment": {
+            "storage": {
+                "type": "blobContainer",
+                "value": f"https://blob.test/{host}/packages",
+                "authentication": {"type": "UserAssignedIdentity", "userAssignedIdentityResourceId": identity},
+            }
+        },
+        "runtime": {"name": "python", "version": "3.12"},
+        "scaleAndConcurrency": {"instanceMemoryMB": 512, "maximumInstanceCount": 60},
+    }
+    assert FORBIDDEN_ON_FLEX.isdisjoint(found.app_settings())
+    deployment = found.one("Deployment").inputs
+    assert deployment["publish_url"] == "https://scm.test/demo-test-eefa8"
+    assert deployment["package_url"].startswith(f"https://blob.test/{host}/packages/demo-")
+
+
+def test_consumption_runs_the_package_that_a_setting_names_fetched_by_identity(tmp_path: Path) -> None:
+    found = timed(tmp_path, plan="consumption", max_instances=5)
+    assert found.one("AppServicePlan").inputs["sku"] == {"name": "Y1", "tier": "Dynamic"}
+    site = found.one("WebApp").inputs
+    assert "functionAppConfig" not in site
+    assert site["siteConfig"]["linuxFxVersion"] == "Python|3.12"
+    assert site["siteConfig"]["functionAppScaleLimit"] == 5
+    settings = found.app_settings()
+    url = settings["WEBSITE_RUN_FROM_PACKAGE"]
+    assert url.startswith("https://blob.test/demohosttesteefa8/packages/demo-")
+    assert found.one("Package").inputs["digest"][:12] in url
+    assert settings["WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"] == found.one("UserAssignedIdentity").id
+    assert (settings["FUNCTIONS_EXTENSION_VERSION"], settings["FUNCTIONS_WORKER_RUNTIME"]) == ("~4", "python")
+    assert found.one("Deployment").inputs["management_url"] == "https://management.azure.com"
+
+
+def test_settings_are_what_is_supplied_and_nothing_else(tmp_path: Path) -> None:
+    found = worker(tmp_path, lambda _parts: {"environment": {"LIMIT": "7"}})
+    own = {name for name in found.app_settings() if not name.startswith(("AzureWebJobs", "APPLICATIONINSIGHTS_"))}
+    assert own == {
+        "AZURE_CLIENT_ID",
+        "JOBS_QUEUE_ENDPOINT",
+        "JOBS_QUEUE_NAME",
+        "JOBS__clientId",
+        "JOBS__credential",
+        "JOBS__queueServiceUri",
+        "LIMIT",
+        "OUT_URL",
+    }
+
+
+DEMO = 'FunctionWorker "demo"'
+REFUSED: dict[str, tuple[Change, str]] = {
+    "setting nobody supplies": (
+        lambda parts: {"uses": [parts.jobs.send()]},
+        (
+            f"{DEMO}: handler handlers.demo.work must find every setting it reads, got nothing for OUT_URL; "
+            r"add what supplies it to uses=\[…\] \(supplied are .*JOBS_QUEUE_NAME.*\), "
+            "or give the field in handlers/demo/work.py a default"
+        ),
+    ),
+    "trigger that is no declared queue": (
+        lambda _parts: {"steps": [On("jobs", run="handlers.demo.work")]},  # type: ignore[arg-type]
+        rf"{DEMO}: On\(…\) must be given a declared queue, got 'jobs'; declare it first",
+    ),
+    "trigger on somebody else's queue": (
+        lambda parts: {"steps": [On(parts.next, run="handlers.demo.work")]},
+        (
+            f'{DEMO}: queue "next" must be declared with consumer="step" to trigger a step, got consumer=\'external\'; '
+            "take the trigger or the consumer away"
+        ),
+    ),
+    "step whose file does not exist": (
+        lambda parts: {"steps": [On(parts.jobs, run="handlers.demo.nothing")]},
+        (
+            f'{DEMO}: handler "handlers.demo.nothing": a handler must be a module under handlers/, '
+            r"got no such file: handlers/demo/nothing\.py; create handlers/demo/nothing\.py, or correct run=…"
+        ),
+    ),
+    "step outside handlers": (
+        lambda parts: {"steps": [On(parts.jobs, run="core.work")]},
+        f'{DEMO}: handler "core.work": a handler must be a module under handlers/, got a name outside handlers; say',
+    ),
+    "no steps": (lambda _parts: {"steps": []}, "FunctionWorker: steps must name at least one, got none; add a step"),
+    "two steps of one name": (
+        lambda parts: {
+            "steps": [On(parts.jobs, run="handlers.demo.work"), Every("0 0 0 * * *", run="handlers.other.work")]
+        },
+        f"{DEMO}: each step needs a handler of its own name, got work twice; rename one of the handler files",
+    ),
+    "two steps on one queue": (
+        lambda parts: {"steps": [On(parts.jobs, run="handlers.demo.work"), On(parts.jobs, run="handlers.demo.tick")]},
+        f'{DEMO}: queue "jobs" must trigger one step, got work and tick; give each step a queue of its own',
+    ),
+    "memory": (
+        lambda _parts: {"memory_mb": 1024},
+        f"{DEMO}: memory_mb must be 512, 2048 or 4096, got 1024; set memory_mb=2048",
+    ),
+    "instances on flex": (
+        lambda _parts: {"max_instances": 39},
+        f"{DEMO}: max_instances must be 40 to 1000 on plan flex, got 39; set max_instances=40",
+    ),
+    "instances on consumption": (
+        lambda _parts: {"plan": "consumption", "max_instances": 201},
+        f"{DEMO}: max_instances must be 1 to 200 on plan consumption, got 201; set max_instances=",
+    ),
+    "plan": (lambda _parts: {"plan": "premium"}, f"{DEMO}: plan must be flex or consumption, got 'premium'; set plan="),
+    "time limit": (
+        lambda _parts: {"time_limit_s": 0},
+        "FunctionWorker: time_limit_s must be 1 to 3600 seconds, got 0; set time_limit_s=300",
+    ),
+    "time limit on consumption": (
+        lambda _parts: {"plan": "consumption", "time_limit_s": 601},
+        "FunctionWorker: time_limit_s must be 600 at most on plan consumption, got 601; set time_limit_s=600 or plan=",
+    ),
+    "schedule of five fields": (
+        lambda _parts: {"steps": [Every("*/30 * * * *", run="handlers.demo.tick")]},
+        f"{DEMO}: a schedule must have six fields: second minute .*, got '\\*/30 \\* \\* \\* \\*'; use for example",
+    ),
+    "schedule out of range": (
+        lambda _parts: {"steps": [Every("0 61 * * * *", run="handlers.demo.tick")]},
+        f"{DEMO}: a schedule must be NCRONTAB that comes to pass, got '0 61 \\* \\* \\* \\*'; ",
+    ),
+    "two settings that disagree": (
+        lambda _parts: {"environment": {"OUT_URL": "https://elsewhere.test/out"}},
+        f"{DEMO}: setting OUT_URL must come from one place, got a second one from environment; rename one",
+    ),
+    "a platform's setting": (
+        lambda _parts: {"environment": {"AZURE_CLIENT_ID": "somebody"}},
+        f"{DEMO}: setting AZURE_CLIENT_ID must come from one place, got a second one from environment; ",
+    ),
+    "batch size": (
+        lambda _parts: {"queues": QueueOptions(batch_size=33)},
+        f"{DEMO}: .*batch_size must be .*, got 33; ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_declaration_that_cannot_be_right_is_refused_with_the_change_to_make(tmp_path: Path, case: str) -> None:
+    change, message = REFUSED[case]
+    with pytest.raises(ProgramError, match=f"^{message}"):
+        worker(tmp_path, change)
+
+
+def test_consumption_stops_at_python_3_12(tmp_path: Path) -> None:
+    target = Target("3.13", "x86_64-manylinux_2_28")
+    with pytest.raises(ProgramError, match=f"^{DEMO}: plan consumption runs Python 3.12 at most, got 3.13; set plan="):
+        worker(tmp_path, lambda _parts: {"plan": "consumption"}, target=target)
