@@ -33,6 +33,7 @@ class Identity(pulumi.ComponentResource):
 
     def grant(self, grants: Sequence[Grant]) -> list[authorization.RoleAssignment]:
         """One assignment per verb and scope; give these to `depends_on` of what needs them."""
+        different = {(grant.verb, grant.what, id(grant.scope)): grant for grant in grants}
         return [
             assign(
                 f"{self._name}-{grant.verb}-{grant.what}",
@@ -41,7 +42,7 @@ class Identity(pulumi.ComponentResource):
                 self,
                 self._environment.subscription_id,
             )
-            for grant in grants
+            for grant in different.values()
         ]
 
 

@@ -21,7 +21,7 @@ def gather(who: str, links: Iterable[Link], plain: Mapping[str, pulumi.Input[str
     sources: list[tuple[str, Mapping[str, pulumi.Input[str]]]] = [(link.name, link.settings) for link in links]
     for source, more in [*sources, ("environment", plain)]:
         for name, value in more.items():
-            if name in settings and settings[name] is not value:
+            if name in settings and not _same(settings[name], value):
                 raise DeclarationError(
                     who,
                     must=f"setting {name} must come from one place",
@@ -30,6 +30,11 @@ def gather(who: str, links: Iterable[Link], plain: Mapping[str, pulumi.Input[str
                 )
             settings[name] = value
     return settings
+
+
+def _same(one: pulumi.Input[str], other: pulumi.Input[str]) -> bool:
+    """Outputs are compared as objects: their values are not known yet."""
+    return one is other or (isinstance(one, str) and isinstance(other, str) and one == other)
 
 
 def check_supplied(who: str, handlers: Sequence[HandlerFacts], supplied: Iterable[str]) -> None:

@@ -116,6 +116,22 @@ class FunctionWorker(pulumi.ComponentResource):
                 change="rename one of the handler files",
             )
             names.add(step.name)
+        self._check_triggers()
+
+    def _check_triggers(self) -> None:
+        """A queue hands each message to one step: with two, each would get a part of them by chance."""
+        steps: dict[str, str] = {}
+        for step in self._args.steps:
+            if isinstance(step, On):
+                queue = step.queue.queue_name
+                require(
+                    queue not in steps,
+                    self._who,
+                    must=f'queue "{queue}" must trigger one step',
+                    got=f"{steps.get(queue)} and {step.name}",
+                    change="give each step a queue of its own",
+                )
+                steps[queue] = step.name
 
     def _plan_package(self) -> PackagePlan:
         self._app = App(
@@ -145,9 +161,12 @@ class FunctionWorker(pulumi.ComponentResource):
         return [*grants, *self.storage.host_grants(self._name), self._args.foundation.telemetry.grant()]
 
     def _settings(self, links: Sequence[Link]) -> Settings:
-        settings = gather(self._who, links, self._args.environment, self._args.steps)
-        settings |= self._become_aws_role([grant for link in links for grant in link.aws])
-        settings |= platform_settings(self.identity, self.storage, self._args.foundation.telemetry)
+        role = Link(name="the AWS role", settings=self._become_aws_role([grant for one in links for grant in one.aws]))
+        platform = Link(
+            name="the platform",
+            settings=platform_settings(self.identity, self.storage, self._args.foundation.telemetry),
+        )
+        settings = gather(self._who, [platform, role, *links], self._args.environment, self._args.steps)
         check_supplied(self._who, self.package_plan.handlers, settings)
         return settings
 

@@ -129,7 +129,9 @@ class Deployment:
     def _claim(self, urn: str, wanted: Wanted) -> int:
         with self._mutex:
             if urn in self.shown:
-                raise Refused(f"{wanted.type} {wanted.name} is declared twice; give one of them another name")
+                message = f"{wanted.type} {wanted.name} is declared twice; give one of them another name"
+                self.failures.append(message)
+                raise Refused(message)
             self.shown[urn] = wanted.shown
             return len(self.shown)
 
