@@ -7,6 +7,7 @@ import typer
 
 from cli import (
     aws_env,
+    bench,
     check,
     down,
     feed,
@@ -49,6 +50,7 @@ app.command()(down.down)
 app.command()(reset.reset)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(test.test)
 app.command()(check.check)
+app.command()(bench.bench)
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
