@@ -49,6 +49,11 @@ def read(home: Path) -> Address | None:
     return address
 
 
-def remove(home: Path) -> None:
-    """Withdraw the address."""
-    (home / FILE).unlink(missing_ok=True)
+def remove(home: Path, pid: int) -> None:
+    """Withdraw the address of process `pid`; another one's stays."""
+    try:
+        address = msgspec.json.decode((home / FILE).read_bytes(), type=Address)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return
+    if address.pid == pid:
+        (home / FILE).unlink(missing_ok=True)

@@ -106,7 +106,7 @@ class LocalStack:
         deadline = time.monotonic() + STOP_S
         while time.monotonic() < deadline:
             if not _alive(found.pid):
-                address.remove(self.home)
+                address.remove(self.home, found.pid)
                 return True
             time.sleep(POLL_S)
         raise LocalCloudError(f"process {found.pid} did not end within {STOP_S} s; end it with: kill -9 {found.pid}")

@@ -82,7 +82,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Apps first (work in hand has its grace), then everything they used."""
-        address.remove(self.home)
+        address.remove(self.home, os.getpid())
         if self._runner:
             await self._runner.cleanup()
         await self.apps.stop()
