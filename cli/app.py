@@ -18,6 +18,7 @@ from cli import (
     pulumi,
     query,
     reset,
+    secret,
     status,
     test,
     token,
@@ -44,6 +45,7 @@ app.command()(package.package)
 app.command()(query.query)
 app.command()(logs.logs)
 app.command()(outputs.outputs)
+app.command()(secret.secret)
 app.command()(token.token)
 app.command("aws-env")(aws_env.aws_env)
 app.command()(down.down)

@@ -43,11 +43,13 @@ def _show(screen: Screen, report: "UpReport") -> None:
         ]
         screen.text("")
         screen.table(["system", "state", "in", "out", "dead", "took", ""], rows)
+        for one in report.systems.values():
+            for reason, count in one.reasons.items():
+                screen.text(f"  {count} × {reason}")
     screen.text("")
     for name, address in report.endpoints.items():
         screen.text(f"  {name:<12}{address}")
     screen.text("")
-    for name, one in report.systems.items():
+    for one in report.systems.values():
         for hint in one.try_next:
             screen.text(f"  try  {hint}")
-        del name

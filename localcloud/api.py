@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from localcloud.host.spec import HostError
-from localcloud.shapes import Access, CloudStatus, Fire, Outside, Query, QueryAnswer, ResourceLine, TokenRequest
+from localcloud.shapes import Access, CloudStatus, Fire, Outside, Query, QueryAnswer, ResourceLine, Secret, TokenRequest
 
 if TYPE_CHECKING:
     from localcloud.supervisor import Supervisor
@@ -28,6 +28,8 @@ class Api:
             web.get("/status", self._status),
             web.get("/access", self._access),
             web.get("/outside", self._outside),
+            web.get("/results/{system}", self._results),
+            web.post("/secret", self._secret),
             web.post("/fire", self._fire),
             web.post("/query", self._query),
             web.post("/token", self._token),
@@ -43,12 +45,17 @@ class Api:
             problems=self._apps.problems(),
             queues=[depth for depth in await self._cloud.queues() if depth.name not in dead],
             resources=[ResourceLine(type=one.type, id=one.id, name=one.name) for one in plane.resources()],
-            endpoints=self._cloud.endpoints,
+            endpoints=self._endpoints(),
             in_flight=await self._cloud.in_flight(),
             busy=sum(app.in_flight for app in apps) + len(self._fired),
             fired=len(self._fired),
         )
         return _json(answer)
+
+    def _endpoints(self) -> dict[str, str]:
+        """Where each service is; of several vaults the one declared first, which is the foundation's."""
+        vaults = self._cloud.vault.uris()
+        return {**self._cloud.endpoints, **({"vault": vaults[0].rstrip("/")} if vaults else {})}
 
     async def _access(self, _request: web.Request) -> web.Response:
         endpoints = self._cloud.endpoints
@@ -64,6 +71,19 @@ class Api:
     async def _outside(self, _request: web.Request) -> web.Response:
         key, secret = self._cloud.aws.vendor_keys()
         return _json(Outside(access_key=key, secret_key=secret, region=self._supervisor.tenancy.aws_region))
+
+    async def _results(self, request: web.Request) -> web.Response:
+        return _json(self._apps.results(request.match_info["system"]))
+
+    async def _secret(self, request: web.Request) -> web.Response:
+        wanted = msgspec.json.decode(await request.read(), type=Secret)
+        vault = self._cloud.vault.name_of(wanted.vault_uri)
+        if vault is None:
+            return _refused(f"vault {wanted.vault_uri!r}: must be one that is declared; see ./millrace outputs")
+        value = wanted.value or self._cloud.logs.shared_key(wanted.key_of_workspace)
+        self._cloud.vault.set_secret(vault, wanted.name, value)
+        await self._apps.restart()  # references are resolved when an app starts
+        return _json(None)
 
     async def _fire(self, request: web.Request) -> web.Response:
         """Starts a run and returns; `/status` tells when it is over."""

@@ -100,6 +100,11 @@ class Apps:
         self._cloud.identity.unregister(app.header)
         shutil.rmtree(app.folder, ignore_errors=True)
 
+    async def restart(self) -> None:
+        """Start anew those apps that would see something else now (a secret that was put into a vault)."""
+        for app in list(self._apps.values()):
+            await self._run(app)
+
     def get(self, name: str) -> App | None:
         """An app by its physical name."""
         return self._apps.get(name)
@@ -129,6 +134,12 @@ class Apps:
     def statuses(self) -> list[AppStatus]:
         """Every app that runs."""
         return [app.host.status() for app in self._apps.values() if app.host]
+
+    def results(self, system: str) -> list[InvocationResult]:
+        """The last results of every function of a system, oldest first."""
+        hosts = [app.host for app in self._apps.values() if app.host and app.host.spec.system == system]
+        found = [result for host in hosts for one in host.status().functions for result in host.results(one.name)]
+        return sorted(found, key=lambda result: result.started)
 
     def problems(self) -> dict[str, str]:
         """Apps that do not run, and why."""

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from localcloud.control.client import Supervisor
 from localcloud.engine.deployment import Step
 from localcloud.engine.state import Record
 from localcloud.feeding import feed_sample
+from localcloud.host.spec import InvocationResult
 from localcloud.local import LocalCloudError, LocalStack
 from localcloud.shapes import CloudStatus
 
@@ -49,6 +51,8 @@ class SystemReport(msgspec.Struct, kw_only=True):
     skipped: int = 0
     seconds: float = 0.0
     fed: int = 0
+    reasons: dict[str, int] = {}
+    """Why records are dead, where a system's summaries say it."""
     note: str = ""
     try_next: list[str] = []
 
@@ -138,7 +142,7 @@ def _try(stack: LocalStack, system: str, *, sample: bool, working: Working) -> S
 
 
 def _feed(stack: LocalStack, system: str, working: Working) -> SystemReport:
-    began, before = time.monotonic(), _counts(stack.status(), system)
+    began, before, since = time.monotonic(), _counts(stack.status(), system), datetime.now(UTC)
     with working(f"feeding {system} its sample") as step:
         fed = feed_sample(stack, system, on_item=lambda count: step.tell(f"{count} given"))
         stack.fire_timers(system)
@@ -155,7 +159,17 @@ def _feed(stack: LocalStack, system: str, working: Working) -> SystemReport:
     report.in_, report.out = after["in"] - before["in"], after["out"] - before["out"]
     report.dead, report.skipped = after["dead"] - before["dead"], after["skipped"] - before["skipped"]
     report.seconds = round(time.monotonic() - began, 2)
+    report.reasons = _reasons(stack, system, since)
     return report
+
+
+def _reasons(stack: LocalStack, system: str, since: datetime) -> dict[str, int]:
+    """Failures by reason, added up over the summaries of the runs since then."""
+    total: Counter[str] = Counter()
+    for result in stack.require().call("GET", f"/results/{system}", None, list[InvocationResult]):
+        if result.started >= since and isinstance(result.summary, dict):
+            total.update(result.summary.get("failures") or {})
+    return dict(total)
 
 
 def _counts(status: CloudStatus, system: str) -> Counter[str]:

@@ -71,6 +71,15 @@ class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[list[Any]]
 
 
+class Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a secret into a vault: `value`, or else the shared key of a workspace (by its resource id)."""
+
+    vault_uri: str
+    name: str
+    value: str = ""
+    key_of_workspace: str = ""
+
+
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A token for a declared identity."""
 
