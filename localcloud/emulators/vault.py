@@ -63,6 +63,10 @@ class Vaults:
         """The vault at this URI; None for a stranger's."""
         return next((name for name, known in self._uris.items() if known == uri), None)
 
+    def uris(self) -> list[str]:
+        """Every vault's URI, in the order of their declaration."""
+        return list(self._uris.values())
+
     async def remove_vault(self, name: str) -> None:
         """Removes a vault and its secrets."""
         self._uris.pop(name, None)
