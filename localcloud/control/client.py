@@ -43,6 +43,13 @@ class Supervisor:
             message = f"{method} {path}: the local cloud answered {status}: {payload[:500].decode(errors='replace')}"
         raise Refused(message)
 
+    def close(self) -> None:
+        """Close this thread's connection; a later call opens another."""
+        connection = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         headers = {"Authorization": f"Bearer {self._address.secret}", "Content-Type": "application/json"}
         for attempt in (1, 2):  # a kept connection may have been closed meanwhile: once more on a fresh one

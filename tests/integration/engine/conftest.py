@@ -1,0 +1,18 @@
+"""The real engine needs Pulumi's command line: the one on PATH or in the cache. Nothing here builds one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcloud.engine.pulumi_cli.find import find_cli
+from tests.integration.engine.checkout import Checkout
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A copy of the project with a local cloud of its own."""
+    if find_cli() is None:
+        pytest.skip("no pulumi on PATH and none built: `./millrace pulumi version` builds it once (about 5 minutes)")
+    copy = Checkout(tmp_path_factory.mktemp("checkout"))
+    yield copy
+    copy.stop()

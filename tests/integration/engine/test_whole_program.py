@@ -1,0 +1,42 @@
+"""The whole program on Pulumi itself: what a user's `pulumi up`, `up` again and `destroy` do."""
+
+import json
+
+import pytest
+
+from tests.integration.engine.checkout import Checkout
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_up_up_edit_destroy(checkout: Checkout) -> None:
+    settings = (checkout.root / "Pulumi.local.yaml").read_text()
+    checkout.pulumi("stack", "init", "local")
+    checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+    assert _steps(checkout) == {}
+    checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "local")
+    assert json.loads(checkout.pulumi("stack", "output", "--json"))["logIngest"]["table"] == "Code42Logs_CL"
+    handler = checkout.root / "handlers" / "log_ingest" / "ingest.py"
+    handler.write_text(handler.read_text() + "\n# edited\n")
+    assert _steps(checkout) == {
+        "millrace:Package log-ingest": ["digest"],
+        "millrace:Deployment log-ingest": ["digest", "package_url"],
+    }
+    checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+    assert _steps(checkout) == {}
+    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+    assert (checkout.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
+    refused = checkout.pulumi("stack", "init", "prod") and checkout.pulumi("preview", "--stack", "prod", fails=True)
+    assert "STOP: stack millrace/prod is not local" in refused
+
+
+def _steps(checkout: Checkout) -> dict[str, list[str]]:
+    """What a preview would change: resource → inputs that differ."""
+    preview = json.loads(checkout.pulumi("preview", "--json", "--stack", "local"))
+    found: dict[str, list[str]] = {}
+    for step in preview["steps"]:
+        if step["op"] != "same":
+            old, new = step["oldState"]["inputs"], step["newState"]["inputs"]
+            name = f"{step['urn'].split('::')[2].rsplit('/')[-1]} {step['urn'].split('::')[-1]}"
+            found[name] = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    return found
