@@ -91,6 +91,8 @@ class Environment:
     """What kind of principal deploys: a pipeline's service principal, or a person."""
     management_url: str = "https://management.azure.com"
     """Azure Resource Manager; a sovereign cloud or the local one has its own."""
+    collector_url: str = ""
+    """The HTTP Data Collector; empty for Azure's own, which has the workspace in its host name."""
     aws_account_id: str = ""
     aws_region: str = ""
 

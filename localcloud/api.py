@@ -65,6 +65,7 @@ class Api:
             client_id=self._cloud.identity.deployer.client_id,
             ca_file=endpoints["ca_file"],
             management=endpoints["management"],
+            collector=endpoints["collector"],
         )
         return _json(answer)
 

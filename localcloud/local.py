@@ -44,13 +44,24 @@ class LocalStack:
         """Nothing is started yet."""
         self.root, self.stack = root, stack
         self.home = root / ".millrace" / stack
+        self._known: tuple[address.Address, Supervisor] | None = None
 
     # ---- the supervisor
 
     def running(self) -> Supervisor | None:
         """The supervisor, if it runs."""
         found = address.read(self.home)
-        return Supervisor(found) if found else None
+        if self._known and self._known[0] != found:
+            self.close()
+        if found and self._known is None:
+            self._known = found, Supervisor(found)
+        return self._known[1] if self._known else None
+
+    def close(self) -> None:
+        """Close the connection to the supervisor, which is kept from call to call."""
+        if self._known:
+            self._known[1].close()
+        self._known = None
 
     def require(self) -> Supervisor:
         """The supervisor; raises when the local cloud is down."""
@@ -128,7 +139,7 @@ class LocalStack:
         """Make the local cloud as the program says. A run limited to some systems removes nothing of the others."""
         access = supervisor.call("GET", "/access", None, Access)
         os.environ.update(deployer_environment(access))
-        overrides: dict[str, Any] = {"managementUrl": access.management}
+        overrides: dict[str, Any] = dict(access.settings())
         if systems:
             overrides["systems"] = systems
         program = load_program(self.root, self.stack, overrides)

@@ -41,6 +41,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     ca_file: str
     management: str
+    collector: str
+
+    def settings(self) -> dict[str, str]:
+        """Settings of the program that only a running local cloud knows."""
+        return {"managementUrl": self.management, "collectorUrl": self.collector}
 
 
 class Outside(msgspec.Struct, frozen=True, kw_only=True):

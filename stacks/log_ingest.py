@@ -91,8 +91,7 @@ def _trust(stack: StackSettings, system: System) -> EntraTrust:
 def _table(stack: StackSettings, base: Foundation, system: System) -> Link:
     """The right to write rows: by identity, or by the legacy collector where a stack asks for it."""
     if stack.log_ingest.upload == "data_collector":
-        endpoint = stack.log_ingest.collector_endpoint
-        return data_collector(base, log_type=TABLE.removesuffix("_CL"), endpoint=endpoint)
+        return data_collector(base, log_type=TABLE.removesuffix("_CL"))
     args = LogTableArgs(workspace=base.workspace, table=TABLE, columns=columns_of(Row), unique_by=("Record_Id", "Part"))
     return LogTable("table", args, opts=system.child).write()
 

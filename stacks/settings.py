@@ -48,7 +48,6 @@ class LogIngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     bucket_writers: list[str] = []
     existing_bucket: str | None = None
     existing_queue_arn: str | None = None
-    collector_endpoint: str | None = None
 
 
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +88,7 @@ def _environment(aws: AwsSettings | None) -> Environment:
         retention_days=_read("retentionDays", Days, 30),
         deployer_type=_read("deployerType", Literal["ServicePrincipal", "User"], "ServicePrincipal"),
         management_url=_read("managementUrl", str, "https://management.azure.com"),
+        collector_url=_read("collectorUrl", str, ""),
         aws_account_id=aws.account_id if aws else "",
         aws_region=_provider("aws", "region", "an AWS region, for example eu-central-1") if aws else "",
     )

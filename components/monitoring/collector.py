@@ -12,18 +12,16 @@ from components.link import Link
 SECRET = "log-collector-key"  # noqa: S105  the secret's name
 
 
-def data_collector(foundation: Foundation, *, log_type: str, endpoint: str | None = None) -> Link:
-    """The right to write records of `log_type` (the table is `{log_type}_CL`), by the key in the vault.
-
-    `endpoint` replaces `https://{workspace}.ods.opinsights.azure.com` (sovereign clouds, the local one).
-    """
+def data_collector(foundation: Foundation, *, log_type: str) -> Link:
+    """The right to write records of `log_type` (the table is `{log_type}_CL`), by the key in the vault."""
     customer = foundation.workspace.customer_id
     secret = foundation.vault.secret(SECRET, setting="COLLECTOR_KEY")
     return Link(
         name="collector.write",
         settings={
             **secret.settings,
-            "COLLECTOR_ENDPOINT": endpoint or pulumi.Output.concat("https://", customer, ".ods.opinsights.azure.com"),
+            "COLLECTOR_ENDPOINT": foundation.environment.collector_url
+            or pulumi.Output.concat("https://", customer, ".ods.opinsights.azure.com"),
             "COLLECTOR_WORKSPACE_ID": customer,
             "COLLECTOR_LOG_TYPE": log_type,
         },

@@ -111,7 +111,8 @@ def _settings(request: language_pb2.RunRequest, engine_address: str) -> dict[str
             "azure-native", request.project, request.stack, subscription, plugin_guard.tenancy(home)
         )
         access = home.ensure(plugin_guard.quiet).call("GET", "/access", None, Access)
-        config.setdefault(f"{request.project}:managementUrl", access.management)
+        for key, value in access.settings().items():
+            config.setdefault(f"{request.project}:{key}", value)
     return {
         "config": config,
         "secret_keys": list(request.configSecretKeys),
