@@ -12,16 +12,18 @@ def logs(
     app: Annotated[str | None, typer.Argument(help="An app's name, or the beginning of it; all by default.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
+    idle: Annotated[bool, typer.Option("--idle", help="Also runs that found nothing to do.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """The last lines of the handlers' logs, oldest first."""
-    from localcloud.reading import follow_lines, last_lines, one_line
+    from localcloud.reading import follow_lines, is_idle, last_lines, one_line
 
     screen, stack = Screen(json=json), local_stack()
-    found = last_lines(stack.home / "logs", app or "", lines)
+    found = last_lines(stack.home / "logs", app or "", lines, idle=idle)
     screen.document({"lines": found})
     for line in found:
         screen.text(one_line(line))
     if follow:
         for line in follow_lines(stack.home / "logs", app or ""):
-            screen.text(one_line(line))
+            if idle or not is_idle(line):
+                screen.text(one_line(line))

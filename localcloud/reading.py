@@ -12,11 +12,20 @@ POLL_S = 0.2
 KNOWN = {"time", "level", "event", "function", "invocation_id", "trace_id", "span_id", "message"}
 
 
-def last_lines(folder: Path, app: str, count: int) -> list[LogLine]:
-    """The last lines of every app whose name begins with `app`, oldest first."""
+def is_idle(line: LogLine) -> bool:
+    """Whether the line says only that a run found nothing to do."""
+    fields = line.fields or {}
+    counts = fields.get("counts")
+    quiet = isinstance(counts, dict) and not any(counts.values())
+    return line.event == "invocation" and fields.get("outcome") == "done" and quiet
+
+
+def last_lines(folder: Path, app: str, count: int, *, idle: bool) -> list[LogLine]:
+    """The last lines of every app whose name begins with `app`, oldest first; without idle runs unless asked."""
     found: list[LogLine] = []
     for file in sorted(folder.glob(f"{app}*.jsonl")):
-        found += [line for raw in file.read_bytes().splitlines()[-count:] if (line := _line(raw))]
+        lines = (line for raw in file.read_bytes().splitlines() if (line := _line(raw)))
+        found += [line for line in lines if idle or not is_idle(line)][-count:]
     return sorted(found, key=lambda line: line.time)[-count:] if count else []
 
 
