@@ -11,13 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 
+PLAIN_WIDTH = 200  # characters
+
+
 class Screen:
     """One command's output. `json` silences text on stdout; progress always goes to stderr."""
 
     def __init__(self, *, json: bool = False) -> None:
         """Decides nothing but where words go."""
         self.json = json
-        self.out = Console(highlight=False, soft_wrap=True)
+        # Not a terminal: nobody's window is narrow, and whoever greps wants a row on one line.
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        self.out = Console(highlight=False, soft_wrap=True, width=width)
         self.err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:

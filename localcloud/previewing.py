@@ -25,6 +25,8 @@ def preview_stack(root: Path, stack: str) -> Preview:
     """Run the program of `root` with a stack's settings; contacts nothing, builds nothing."""
     program = load_program(root, stack)
     result = run(program, cloud=OfflineCloud(tenancy_of(program)), preview=True)
+    # Registrations arrive in any order; a preview that is compared must not.
+    result.records.sort(key=lambda record: (record.parent, record.custom, record.type, record.name))
     document = {
         "stack": stack,
         "resources": [_resource(record, result.shown[record.urn]) for record in result.records],
