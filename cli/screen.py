@@ -10,7 +10,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-
 PLAIN_WIDTH = 200  # characters
 
 
@@ -42,7 +41,7 @@ class Screen:
     def document(self, value: Any) -> None:
         """The result, for machines."""
         if self.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode() + "\n")
 
     def table(self, columns: list[str], rows: list[list[object]]) -> None:
         """A table of the result, for people."""
