@@ -41,7 +41,8 @@ class Screen:
     def document(self, value: Any) -> None:
         """The result, for machines."""
         if self.json:
-            sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode() + "\n")
+            body = msgspec.json.encode(value, order="deterministic")
+            sys.stdout.write(msgspec.json.format(body, indent=2).decode() + "\n")
 
     def table(self, columns: list[str], rows: list[list[object]]) -> None:
         """A table of the result, for people."""
