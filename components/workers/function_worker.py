@@ -204,8 +204,11 @@ class FunctionWorker(pulumi.ComponentResource):
 
     def _create_site(self, settings: Settings, links: Sequence[Link]) -> web.WebApp:
         environment, group = self._environment, self._args.group
+        needs = [resource for link in links for resource in link.needs]
         if self._args.plan == "consumption":
             settings = settings | run_from_package(self.identity, self._package_url)
+            # The platform fetches the zip as soon as the setting names it.
+            needs.append(self.package)
         self.plan = web.AppServicePlan(
             self._name,
             name=environment.name("plan", self._name),
@@ -215,7 +218,6 @@ class FunctionWorker(pulumi.ComponentResource):
             opts=self._child,
             **plan_arguments(self._scale),
         )
-        needs = [resource for link in links for resource in link.needs]
         return web.WebApp(
             self._name,
             name=self._physical,
