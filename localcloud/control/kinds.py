@@ -88,7 +88,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `id_of`: the id, where constraints do not say it (AWS); `outputs`: what the cloud adds to the inputs;
     `echo`: the inputs as outputs show them, where the two differ in shape; `apply`: make it so, repeatable without
     change, answering outputs that only doing it tells; `remove`: undo it; `look`: the inputs as they really are now
-    (None: it is gone), for what others can change behind the program's back.
+    (None: it is gone), for what others can change behind the program's back; `later`: inputs that making it completes,
+    so that a preview must not show them as they are.
     """
 
     id_of: Callable[[Place, Subject], str] | None = None
@@ -97,3 +98,4 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     apply: Apply | None = None
     remove: Apply | None = None
     look: Apply | None = None
+    later: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -
     """The resource as it will be: its id and its outputs; in a preview only what the inputs already tell."""
     kind, subject = kind_of(type_), Subject(name=name, inputs=inputs)
     if preview:
-        return Made("", kind.echo(inputs))
+        return Made("", {**kind.echo(inputs), **dict.fromkeys(kind.later, UNKNOWN)})
     subject.id = kind.id_of(here, subject) if kind.id_of else arm_id(here, type_, inputs)
     return Made(subject.id, _outputs(here, type_, subject))
 

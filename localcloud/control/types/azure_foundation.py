@@ -119,7 +119,7 @@ KINDS = {
     ),
     "azure-native:operationalinsights:Table": Kind(apply=_put_table, remove=_remove_table),
     "azure-native:applicationinsights:Component": Kind(outputs=_component),
-    "azure-native:keyvault:Vault": Kind(apply=_put_vault, remove=_remove_vault),
+    "azure-native:keyvault:Vault": Kind(apply=_put_vault, remove=_remove_vault, later=("properties",)),
     "azure-native:monitor:DataCollectionEndpoint": Kind(
         outputs=_endpoint, apply=_put_endpoint, remove=_remove_endpoint
     ),
