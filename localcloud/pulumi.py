@@ -1,7 +1,7 @@
 """The real Pulumi on this project's local cloud: finds its command line, sets its surroundings up, hands over.
 
-What it passes on is plain Pulumi. All it keeps lies under `.millrace/pulumi/`; a stack's own settings file stays as it
-is. `print_env` gives a shell the same surroundings for a person's own `pulumi`.
+What it passes on is plain Pulumi. All it keeps lies under `.millrace/<stack>/pulumi/`; a stack's own settings file
+stays as it is. `print_env` gives a shell the same surroundings for a person's own `pulumi`.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
 
 def environment(root: Path = ROOT) -> dict[str, str]:
     """What Pulumi's command line needs around it; also what `--print-env` prints."""
-    home = root / ".millrace" / "pulumi"
+    home = _home(root)
     for folder in (home, home / "backend", home / "home"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = [str(BIN), *(part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if part != str(BIN))]
@@ -74,13 +74,6 @@ def exports(values: dict[str, str]) -> str:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     notice = "MILLRACE LOCAL CLOUD: pulumi in this shell deploys to this machine only, never to Azure or AWS"
     return "\n".join([*lines, f"unset {' '.join(UNSET)}", f"echo {shlex.quote(notice)} >&2", ""])
-
-
-def forget(root: Path, stack: str) -> None:
-    """Forget what the real engine recorded of a stack: its resources went with the local data (`reset`)."""
-    state = _state_file(root, stack)
-    for file in state.parent.glob(f"{stack}.json*"):
-        file.unlink()
 
 
 def _run(command: list[str], root: Path) -> int:
@@ -125,7 +118,7 @@ def _selected_stack(root: Path) -> str | None:
     project = root / "Pulumi.yaml"
     # Pulumi's own name for the file, no protection of anything.
     digest = hashlib.sha1(str(project).encode(), usedforsecurity=False).hexdigest()
-    folder = root / ".millrace" / "pulumi" / "home" / "workspaces"
+    folder = _home(root) / "home" / "workspaces"
     for file in folder.glob(f"*-{digest}-workspace.json"):
         try:
             chosen = json.loads(file.read_text())
@@ -142,7 +135,12 @@ def _short(stack: str) -> str:
 
 def _state_file(root: Path, stack: str) -> Path:
     project = LocalStack(root, DEFAULT_STACK).program().project
-    return root / ".millrace" / "pulumi" / "backend" / ".pulumi" / "stacks" / project / f"{stack}.json"
+    return _home(root) / "backend" / ".pulumi" / "stacks" / project / f"{stack}.json"
+
+
+def _home(root: Path) -> Path:
+    """With the local data it speaks of: `reset` forgets both."""
+    return root / ".millrace" / (os.environ.get(STACK_VARIABLE) or DEFAULT_STACK) / "pulumi"
 
 
 def _say(message: str) -> None:

@@ -62,6 +62,7 @@ class Deployment:
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         self._failed: set[str] = set()
+        self._anew: set[str] = set()
 
     def urn(self, type_: str, name: str, parent: str) -> str:
         """Pulumi's urn: `urn:pulumi:stack::project::ParentType$Type::name`; the stack itself is in no type chain."""
@@ -87,16 +88,23 @@ class Deployment:
         try:
             step = self._settle(record, wanted)
         except Refused as error:
-            self._failed.add(urn)
-            self.failures.append(f"{wanted.type} {wanted.name}: {error}")
-            self._progress("failed", record)
+            self.fail(record, error)
             raise
         self.registered[urn] = record
+        if step in ("create", "replace"):
+            self._anew.add(urn)
         if self._state and not self._preview:
             self._state.put(record)
         if wanted.custom and not wanted.type.startswith(PROVIDER_TYPE):
             self._count(step, record)
         return record
+
+    def fail(self, record: Record, error: Refused) -> None:
+        """Keep why a resource was not made: what needs it is skipped, the run fails, nothing is removed."""
+        with self._mutex:
+            self._failed.add(record.urn)
+            self.failures.append(f"{record.type} {record.name}: {error}")
+        self._progress("failed", record)
 
     def finish_component(self, urn: str, outputs: Values) -> None:
         """Keep what a component (or the stack) says of itself at its end."""
@@ -161,18 +169,27 @@ class Deployment:
         if checked.failures:
             raise Refused("; ".join(f"{f.property}: {f.reason}" if f.property else f.reason for f in checked.failures))
         record.inputs = checked.inputs
-        if old is None or not old.id:
+        # A record is no proof: another engine may have destroyed it, or somebody deleted it.
+        gone = old is not None and provider is self._cloud and provider.read(record.type, old.id) is None
+        if old is None or not old.id or gone:
             self._take(record, provider.create(record.type, record.name, record.inputs, preview=self._preview))
             return "create"
         return self._change(provider, old, record, wanted)
 
     def _change(self, provider: Provider, old: Record, record: Record, wanted: Wanted) -> Step:
-        difference = provider.diff(record.type, old.id, old.inputs, record.inputs)
-        if not difference.changed:
+        before = old.inputs
+        if provider is self._dynamic:
+            before = old.outputs
+            difference = self._dynamic.compare(old.id, old.inputs, old.outputs, record.inputs)
+        else:
+            difference = provider.diff(record.type, old.id, old.inputs, record.inputs)
+        # What a dynamic resource did to something (published to it, filled it) went when that was made anew.
+        again = provider is self._dynamic and not self._anew.isdisjoint(record.dependencies)
+        if not difference.changed and not again:
             record.id, record.outputs = old.id, old.outputs
             return "same"
         if not _replaces(difference, wanted.replace_on_changes):
-            made = provider.update(record.type, old.id, old.inputs, record.inputs, preview=self._preview)
+            made = provider.update(record.type, old.id, before, record.inputs, preview=self._preview)
             self._take(record, made)
             return "update"
         if old.protect:

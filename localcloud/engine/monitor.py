@@ -15,6 +15,7 @@ from pulumi.runtime.proto import resource_pb2_grpc as monitor_grpc
 
 from localcloud.engine.deployment import Deployment, Wanted
 from localcloud.engine.provider import Provider, Refused
+from localcloud.engine.state import Record
 from localcloud.engine.values import from_struct, masked, to_struct
 
 MESSAGE_LIMIT = (
@@ -61,7 +62,13 @@ class Monitor(monitor_grpc.ResourceMonitorServicer):
     ) -> resource_pb2.RegisterResourceResponse:
         """Transform, apply, answer; a refusal is answered as a failed result, never raised into the program."""
         try:
-            self._transform(request)
+            try:
+                self._transform(request)
+            except Refused as error:
+                urn = self._deployment.urn(request.type, request.name, request.parent)
+                lost = Record(urn=urn, type=request.type, name=request.name, custom=request.custom, order=0)
+                self._deployment.fail(lost, error)
+                raise
             record = self._deployment.register(_wanted(request))
         except Refused as error:
             if request.supportsResultReporting:

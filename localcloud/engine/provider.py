@@ -102,10 +102,17 @@ class DynamicResources:
         return Checked({**result.inputs, PROVIDER_KEY: inputs[PROVIDER_KEY]}, failures)
 
     def diff(self, type_: str, id_: str, old: Values, new: Values) -> Difference:
-        """Ask the resource's own code; where it leaves a question open, plain comparison answers."""
+        """As `compare`, for a resource whose outputs are its inputs."""
         del type_
-        result = self._load(new).diff(id_, old, new)
-        plain = [path for path in changed_paths(old, new) if path != PROVIDER_KEY]
+        return self.compare(id_, old, old, new)
+
+    def compare(self, id_: str, inputs: Values, outputs: Values, new: Values) -> Difference:
+        """Ask the resource's own code, which is given the old outputs, as Pulumi gives them; where it leaves a question
+        open, plain comparison with the old inputs answers.
+        """
+        with _its_own_code("diff"):
+            result = self._load(new).diff(id_, outputs, new)
+        plain = [path for path in changed_paths(inputs, new) if path != PROVIDER_KEY]
         changed = plain if result.changes is None else (plain or ["*"]) if result.changes else []
         return Difference(changed, list(result.replaces or []), delete_first=bool(result.delete_before_replace))
 

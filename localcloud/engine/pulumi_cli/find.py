@@ -103,13 +103,13 @@ def _build(go: str, target: Path, say: Say) -> None:
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(PINS / name, Path(folder) / name)
         built = Path(folder) / "pulumi"
-        command = [go, "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", VERSION_FLAG, "-o", str(built), MODULE]
-        process = subprocess.Popen(
+        command = [go, "build", "-v", "-mod=readonly", "-ldflags", VERSION_FLAG, "-o", str(built), MODULE]
+        with subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"},
-        )  # fmt: skip
-        tail = _follow(process, say)
-        if process.wait() != 0:
+            env={**os.environ, "GOFLAGS": "", "GOWORK": "off"},
+        ) as process:  # fmt: skip
+            tail = _follow(process, say)
+        if process.returncode != 0:
             raise PulumiCliError(
                 f"building Pulumi's command line failed ({go} build, exit {process.returncode}):\n{tail}\n{INSTALL}"
             )
@@ -132,6 +132,5 @@ def _follow(process: "subprocess.Popen[str]", say: Say) -> str:
                     say(f"compiled {compiled} of about {PACKAGES} packages")
     except BaseException:
         process.terminate()
-        process.wait()
         raise
     return "\n".join(lines)
