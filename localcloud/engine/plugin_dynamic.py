@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from localcloud.engine import plugin_guard
-from localcloud.local import LocalStack, deployer_environment
+from localcloud.local import deployer_environment
 from localcloud.shapes import Access
 
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "IDENTITY_", "MSI_")
@@ -17,10 +17,12 @@ FOREIGN = ("AWS_", "AZURE_", "ARM_", "IDENTITY_", "MSI_")
 
 def main() -> None:
     """Replace this process."""
-    home = LocalStack(plugin_guard.ROOT, os.environ.get(plugin_guard.STACK_VARIABLE) or plugin_guard.DEFAULT_STACK)
-    access = home.ensure(plugin_guard.quiet).call("GET", "/access", None, Access)
+    access = plugin_guard.named_stack().ensure(plugin_guard.quiet).call("GET", "/access", None, Access)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     environment.update(deployer_environment(access))
+    # Another project's program may use our components: their providers are pickled by name and must be importable.
+    path = [str(plugin_guard.ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
     python = _python()
     os.execve(python, [python, "-u", "-m", "pulumi.dynamic", *sys.argv[1:]], environment)  # noqa: S606  this process becomes the other
 

@@ -27,7 +27,18 @@ def local_stack(project: str, stack: str) -> LocalStack:
     """
     if _text(ROOT / "Pulumi.yaml", "name") == project and is_local(stack):
         return LocalStack(ROOT, stack)
-    return LocalStack(ROOT, os.environ.get(STACK_VARIABLE) or DEFAULT_STACK)
+    return named_stack()
+
+
+def named_stack() -> LocalStack:
+    """The local cloud that the environment names; raises `Refused` when that stack is not a local one."""
+    stack = os.environ.get(STACK_VARIABLE) or DEFAULT_STACK
+    if not is_local(stack):
+        raise Refused(
+            f"STOP: {STACK_VARIABLE} must name a local stack, got {stack}: its azure-native:subscriptionId is not that "
+            f"of Pulumi.{DEFAULT_STACK}.yaml; run: unset {STACK_VARIABLE}"
+        )
+    return LocalStack(ROOT, stack)
 
 
 def is_local(stack: str, root: Path = ROOT) -> bool:
