@@ -14,6 +14,7 @@ from cli import (
     logs,
     outputs,
     package,
+    pins,
     preview,
     pulumi,
     query,
@@ -53,6 +54,7 @@ app.command()(reset.reset)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(test.test)
 app.command()(check.check)
 app.command()(bench.bench)
+app.command()(pins.pins)
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
