@@ -1,0 +1,278 @@
+"""The whole program on the local cloud, as a user lives with it: up, feed, edit, kill, down and up again."""
+
+import gzip
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.engine.state import State
+from localcloud.outside import log_ingest
+from localcloud.shapes import Access, Outside
+from tests.e2e.project import Project, listening, living
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes and sockets through /proc")
+PACKAGE, DEPLOYMENT = (f"pulumi-python:dynamic/millrace:{name}" for name in ("Package", "Deployment"))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, Any]]:
+    """A fresh copy after its first `./millrace up`, and what that said."""
+    project = Project(tmp_path_factory.mktemp("e2e") / "a project")
+    try:
+        yield project, project.up()
+    finally:
+        project.down()
+
+
+@pytest.fixture
+def cloud(first: tuple[Project, Any]) -> Project:
+    """The same, running and idle, whatever the test before did."""
+    project = first[0]
+    if project.stack.running() is None:
+        project.up()
+    project.settle()
+    return project
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    """urn → type of resources whose inputs differ between two runs, components and pickled code apart."""
+
+    def plain(record: Any) -> Any:
+        return {key: value for key, value in record.inputs.items() if key != "__provider"} if record else None
+
+    urns = {urn for urn in before.keys() | after.keys() if plain(before.get(urn)) != plain(after.get(urn))}
+    records = {urn: after.get(urn) or before[urn] for urn in urns}
+    return {urn: record.type for urn, record in records.items() if record.custom}
+
+
+def test_the_sample_comes_out_as_it_was_made(first: tuple[Project, Any]) -> None:
+    project, report = first
+    expected, result = log_ingest.expected(), report["systems"]["log_ingest"]
+    assert result["state"] == "idle"
+    assert (result["in"], result["out"], result["dead"]) == (
+        expected.records_in,
+        expected.records_out,
+        expected.records_dead,
+    )
+    assert report["engine"] == "embedded"
+    assert report["resources"]["created"] == sum(project.resources().values())
+    services = {"s3", "sqs", "sts", "identity", "blob", "queue", "logs", "vault", "ca_file"}
+    assert services <= report["endpoints"].keys()
+
+
+def test_every_record_of_the_sample_is_one_row_and_its_further_parts(cloud: Project) -> None:
+    bucket = cloud.stack.outputs()["logIngest"]["bucket"]
+    sample = " or ".join(f"Key like '{folder}/%'" for folder in ("logs", "odd", "faulty"))
+    of_sample = f"Bucket_Name = '{bucket}' and ({sample})"
+    (figures,) = cloud.stack.query(
+        "select count(*), count(distinct Record_Id), sum(Part = 1), count(distinct Record_Id || '/' || Part) "
+        f"from Code42Logs_CL where {of_sample}"
+    ).rows
+    rows, records, first_parts, different = figures
+    assert records == first_parts == log_ingest.expected().records_out
+    assert rows == different > records
+
+
+def test_a_second_up_changes_nothing(cloud: Project) -> None:
+    before = cloud.stack.records()
+    report = cloud.up()
+    counts = report["resources"]
+    assert counts == {"created": 0, "updated": 0, "deleted": 0, "unchanged": sum(cloud.resources().values())}
+    assert changed(before, cloud.stack.records()) == {}
+    assert {urn: one.id for urn, one in cloud.stack.records().items()} == {urn: one.id for urn, one in before.items()}
+    assert report["systems"]["log_ingest"]["in"] == log_ingest.expected().records_in
+
+
+def test_an_edited_handler_is_one_new_package_and_one_deployment(cloud: Project) -> None:
+    before = cloud.stack.records()
+    handler = cloud.root / "handlers" / "log_ingest" / "ingest.py"
+    handler.write_text(handler.read_text() + "\n# edited\n")
+    counts = cloud.up()["resources"]
+    assert (counts["created"], counts["updated"], counts["deleted"]) == (0, 2, 0)
+    assert sorted(changed(before, cloud.stack.records()).values()) == [DEPLOYMENT, PACKAGE]
+    assert cloud.stack.status().problems == {}
+
+
+def test_what_the_program_no_longer_declares_is_gone_from_the_cloud(cloud: Project) -> None:
+    stack = cloud.root / "stacks" / "log_ingest.py"
+    text = stack.read_text()
+    line = '    failed = Container("failed", ContainerArgs(account=data), opts=system.child)\n'
+    assert line in text
+    stack.write_text(text.replace(line, line + line.replace('"failed"', '"extra"').replace("failed =", "extra =")))
+    assert cloud.up()["resources"]["created"] == 1
+    (declared,) = [record for record in cloud.stack.records().values() if record.id.endswith("/containers/extra")]
+    assert declared.id in {one.id for one in cloud.stack.status().resources}
+    stack.write_text(text)
+    assert cloud.up()["resources"]["deleted"] == 1
+    assert declared.id not in {one.id for one in cloud.stack.status().resources}
+    assert declared.urn not in cloud.stack.records()
+
+
+def test_odd_files_end_as_promised(cloud: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    whole = b'{"n": 1}\n{"n": 2}\n'
+    good = {
+        "with space.json": whole,
+        "plus+plus.json": whole,
+        "percent%2Bplus.json": whole,
+        "ключ-資料.json": whole,
+        "utf-16.json": whole.decode().encode("utf-16"),
+        "quoted'\"name.json": whole,
+    }
+    stored = gzip.compress(b"".join(b'{"line": %d}\n' % number for number in range(20_000)), compresslevel=9, mtime=0)
+    bad = {"cut.gz": stored[: len(stored) // 2], "no-mark.json": whole.decode().encode("utf-16-le")}
+    for name, body in (good | bad).items():
+        (folder / name).write_bytes(body)
+    cloud.feed(folder)
+    rows = cloud.rows("Key like 'strange/%'")
+    for name in good:
+        assert [row[1:] for row in rows if row[0] == f"strange/{name}"] == [['{"n": 1}', 1], ['{"n": 2}', 1]], name
+    cut = [row[1] for row in rows if row[0] == "strange/cut.gz"]
+    assert 0 < len(cut) < 20_000
+    assert sorted(cut) == sorted('{"line": %d}' % number for number in range(len(cut)))
+    assert not [row for row in rows if row[0] == "strange/no-mark.json"]
+    letters = {one["key"]: one["entries"] for one in cloud.dead_letters() if one.get("key", "").startswith("strange/")}
+    assert set(letters) == {"strange/cut.gz", "strange/no-mark.json"}
+    assert [entry["scope"] for entry in letters["strange/cut.gz"]] == ["file"]
+    assert "not UTF-8" in letters["strange/no-mark.json"][0]["reason"]
+
+
+def test_messages_of_every_form_are_understood_and_strangers_are_kept_with_their_reason(
+    cloud: Project, tmp_path: Path
+) -> None:
+    bucket = cloud.stack.outputs()["logIngest"]["bucket"]
+    (tmp_path / "by-hand.json").write_bytes(b'{"by": "hand"}\n')
+    cloud.feed(tmp_path / "by-hand.json")
+    document = {"Bucket Name": bucket, "Object Key": "nowhere/gone.json", "Event Time": "2025-10-31T10:00:00Z"}
+    wrapped = {"Type": "Notification", "TopicArn": "arn:aws:sns:eu-central-1:1:t", "Message": json.dumps(document)}
+    bodies = {
+        "document": json.dumps(document),
+        "wrapped": json.dumps(wrapped),
+        "unknown": '{"hello": "stranger"}',
+        "text": "no JSON at all",
+    }
+    for name, body in bodies.items():
+        (tmp_path / f"{name}.sqs.json").write_text(body)
+    (tmp_path / "by-hand.json").unlink()
+    before = len(cloud.rows())
+    cloud.feed(*sorted(tmp_path.iterdir()))
+    dead = {one["body"]: one["reason"] for one in cloud.dead_letters() if "body" in one}
+    assert "unknown form" in dead[bodies["unknown"]]
+    assert "not JSON" in dead[bodies["text"]]
+    assert bodies["document"] not in dead
+    assert bodies["wrapped"] not in dead
+    assert len(cloud.rows()) == before
+
+
+def test_a_message_in_the_documents_form_brings_its_file(cloud: Project, tmp_path: Path) -> None:
+    import boto3
+
+    supervisor, endpoints = cloud.stack.require(), cloud.stack.status().endpoints
+    keys = supervisor.call("GET", "/outside", None, Outside)
+    bucket = cloud.stack.outputs()["logIngest"]["bucket"]
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=endpoints["s3"],
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
+        region_name=keys.region,
+        verify=endpoints["ca_file"],
+    )
+    key = "by hand/a+b %2B ü.json"
+    s3.put_object(Bucket=bucket, Key=key, Body=b'{"first": true}\n')
+    cloud.stack.fire_timers("log_ingest")
+    cloud.settle()
+    assert cloud.rows(f"Key = '{key}'") == [[key, '{"first": true}', 1]]
+    body = {"Bucket Name": bucket, "Object Key": key, "Event Time": "2025-10-31T10:00:00Z"}
+    (tmp_path / "again.sqs.json").write_text(json.dumps(body))
+    cloud.feed(tmp_path / "again.sqs.json")
+    assert cloud.rows(f"Key = '{key}'") == [[key, '{"first": true}', 1]]  # told of twice, read once
+
+
+def test_down_leaves_no_process_and_up_finds_all_data(cloud: Project) -> None:
+    rows, letters, processes = cloud.count(), len(cloud.dead_letters()), cloud.processes()
+    assert len(processes) >= 3  # the supervisor, Azurite, an instance of the app
+    assert cloud.json("down") == {"stopped": True}
+    assert living(processes) == set()
+    assert cloud.json("down") == {"stopped": False}
+    report = cloud.up()
+    assert report["resources"]["unchanged"] == sum(cloud.resources().values())
+    assert (cloud.count(), len(cloud.dead_letters())) == (rows, letters)
+
+
+def test_a_second_up_at_the_same_time_is_refused_and_says_who_holds_the_stack(cloud: Project) -> None:
+    state = State(cloud.home / "engine.sqlite")
+    try:
+        with state.only_writer():
+            refused = cloud.run("up", "--json")
+    finally:
+        state.close()
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert f"another run (process {os.getpid()}) is changing this stack; wait for it to end" in refused.stderr
+
+
+def test_only_this_machine_can_reach_it(cloud: Project) -> None:
+    found = listening(cloud.processes())
+    assert found
+    assert found <= {"0100007F", "00000000000000000000000001000000"}, "something listens beyond 127.0.0.1 and ::1"
+
+
+SECRETS = {
+    "a signed token": rb"eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}\.",
+    "a shared access signature": rb"[?&;]sig=[A-Za-z0-9%+/]{20,}",
+    "an account key": rb"AccountKey=|SharedAccessKey|SharedKey ",
+    "temporary AWS keys": rb"ASIA[A-Z0-9]{16}",
+}
+
+
+def test_no_secret_lies_where_people_look(cloud: Project) -> None:
+    supervisor = cloud.stack.require()
+    held = [
+        supervisor.call("GET", "/outside", None, Outside).secret_key,
+        supervisor.call("GET", "/access", None, Access).identity_header,
+        *(environ(pid, "IDENTITY_HEADER") for pid in cloud.processes()),
+    ]
+    places = [*cloud.home.glob("*.sqlite*"), cloud.home / "supervisor.log", *(cloud.home / "logs").iterdir()]
+    texts = {str(file): file.read_bytes() for file in places if file.is_file()}
+    for command in (["outputs"], ["status"], ["preview"], ["logs"]):
+        texts[" ".join(command)] = json.dumps(cloud.json(*command)).encode()
+    for name, text in texts.items():
+        for what, pattern in SECRETS.items():
+            assert not re.search(pattern, text), f"{what} in {name}"
+        for value in filter(None, held):
+            assert value.encode() not in text, f"a key in {name}"
+
+
+def environ(pid: int, name: str) -> str:
+    try:
+        values = dict(entry.partition("=")[::2] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    except OSError:
+        return ""
+    return values.get(name, "")
+
+
+def test_an_app_sees_its_settings_and_the_platforms_and_nothing_of_the_users_shell(cloud: Project) -> None:
+    (app,) = cloud.stack.status().apps
+    declared = {record.type: record for record in cloud.stack.records().values()}["azure-native:web:WebApp"]
+    settings = {item["name"] for item in declared.inputs["siteConfig"]["appSettings"]}
+    pid = app.instances[0].pid
+    assert pid is not None
+    seen = {entry.partition("=")[0] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0") if entry}
+    assert settings <= seen
+    assert not {name for name in seen - settings if name.startswith(("PYTEST", "VIRTUAL_ENV", "PULUMI"))}
+
+
+def test_commands_that_need_the_cloud_say_so_when_it_is_down(cloud: Project) -> None:
+    cloud.down()
+    for command in (["status"], ["wait"], ["query", "select 1"], ["feed", "log_ingest", "--sample"]):
+        ran = cloud.run(*command)
+        assert ran.returncode == 1, command
+        assert "is down; start it with ./millrace up" in ran.stderr
