@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import socket
 from pathlib import Path
 
 import msgspec
 
 FILE = "supervisor.json"
+CONNECT_S = 5.0  # seconds; on loopback only a machine out of breath needs any of them
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,11 +42,16 @@ def write(home: Path, address: Address) -> None:
 
 
 def read(home: Path) -> Address | None:
-    """The address of a local cloud whose process lives; None when there is none."""
+    """The address of a local cloud that takes calls; None when there is none.
+
+    The port is asked, not the process: a killed one keeps its number until its parent has looked, and after a restart
+    of the machine the number is somebody else's.
+    """
     try:
         address = msgspec.json.decode((home / FILE).read_bytes(), type=Address)
         os.kill(address.pid, 0)
-    except (FileNotFoundError, ProcessLookupError, msgspec.DecodeError):
+        socket.create_connection(("127.0.0.1", address.port), timeout=CONNECT_S).close()
+    except (FileNotFoundError, ProcessLookupError, PermissionError, msgspec.DecodeError, ConnectionError, TimeoutError):
         return None
     return address
 
