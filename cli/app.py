@@ -19,6 +19,7 @@ from cli import (
     pulumi,
     query,
     reset,
+    review,
     secret,
     status,
     test,
@@ -39,6 +40,7 @@ app.command()(feed.feed)
 app.command()(wait.wait)
 app.command()(status.status)
 app.command()(preview.preview)
+app.command()(review.review)
 app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False}
 )(pulumi.pulumi)
