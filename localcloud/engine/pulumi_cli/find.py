@@ -23,7 +23,7 @@ OLDEST = (3, 200)
 """The oldest release on PATH that will do: older ones lack parts of the protocol that the plugins are asked with."""
 MODULE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 VERSION_FLAG = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={VERSION}"
-PACKAGES = 1_900  # compiled by a first build, roughly: only the progress line's "of about"
+PACKAGES = 1_700  # compiled by a first build, roughly: only the progress line's "of about"
 ASK_S = 20
 INSTALL = (
     "Pulumi's command line is needed: install version 3.200 or later (see https://www.pulumi.com/docs/install/) so "
