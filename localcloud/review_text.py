@@ -12,6 +12,7 @@ MARK = "<!-- millrace review -->"
 LIMIT = 60_000  # characters; GitHub takes 65,536
 PROPERTIES = 8  # shown of one resource
 NAMES = 12  # files, outputs and the like shown of one list
+_LOUD = ("delete", "replace", "unprotect")
 WORDS = {"create": "create", "update": "update", "replace": "**REPLACE**", "delete": "**DELETE**"}
 
 
@@ -55,7 +56,8 @@ def _risk_block(reviews: list[StackReview]) -> list[str]:
     if not told:
         return []
     lines = ["> [!CAUTION]", f"> **{_count(len(told), 'change')} can lose data**", ">"]
-    lines += [f"> - {_risk(risk, stacks)}" for risk, stacks in told.values()]
+    worst_first = sorted(told.values(), key=lambda one: (_LOUD.index(one[0].kind), one[0].protected))
+    lines += [f"> - {_risk(risk, stacks)}" for risk, stacks in worst_first]
     return [*lines, ""]
 
 

@@ -46,7 +46,8 @@ def _list_differences(path: str, before: list[Any], after: list[Any]) -> Iterato
     else:
         gone = [item for item in before if item not in after]
         come = [item for item in after if item not in before]
-        yield path, gone or _ABSENT, come or _ABSENT
+        # Only the items that came and went; the whole lists where the same ones are there in other numbers.
+        yield (path, gone or _ABSENT, come or _ABSENT) if gone or come else (path, before, after)
 
 
 def compared(path: str, before: str | None, after: str | None) -> PropertyChange:
