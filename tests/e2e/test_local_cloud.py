@@ -70,10 +70,8 @@ def test_every_record_of_the_sample_is_one_row_and_its_further_parts(cloud: Proj
     bucket = cloud.stack.outputs()["logIngest"]["bucket"]
     sample = " or ".join(f"Key like '{folder}/%'" for folder in ("logs", "odd", "faulty"))
     of_sample = f"Bucket_Name = '{bucket}' and ({sample})"
-    (figures,) = cloud.stack.query(
-        "select count(*), count(distinct Record_Id), sum(Part = 1), count(distinct Record_Id || '/' || Part) "
-        f"from Code42Logs_CL where {of_sample}"  # noqa: S608
-    ).rows
+    counts = "count(*), count(distinct Record_Id), sum(Part = 1), count(distinct Record_Id || '/' || Part)"
+    (figures,) = cloud.stack.query(f"select {counts} from Code42Logs_CL where {of_sample}").rows  # noqa: S608
     rows, records, first_parts, different = figures
     assert records == first_parts == log_ingest.expected().records_out
     assert rows == different > records
