@@ -107,7 +107,7 @@ class ControlPlane:
         remove = kind_of(type_).remove
         if remove:
             await remove(self._here, found.subject())
-        self._db.execute("DELETE FROM resource WHERE type = ? AND id = ?", (type_, id_))
+        self._forget(found)
 
     def invoke(self, token: str, args: Values) -> Values:
         """A provider's function."""
@@ -125,6 +125,7 @@ class ControlPlane:
     async def _put(self, resource: Resource) -> Values:
         """Record and apply; answers the outputs."""
         # Recorded before it is applied: a crash in between leaves a record, and the next start applies it.
+        before = self._find(resource.type, resource.id)
         self._record(resource)
         apply = kind_of(resource.type).apply
         if apply is None:
@@ -132,11 +133,18 @@ class ControlPlane:
         try:
             more = await apply(self._here, resource.subject())
         except (ValueError, LookupError) as error:
+            # What was refused does not exist: left in the record, it would be refused again at every start.
+            self._forget(resource)
+            if before:
+                self._record(before)
             raise Refused(str(error)) from error
         if more:
             resource.outputs = {**resource.outputs, **more}
             self._record(resource)
         return resource.outputs
+
+    def _forget(self, resource: Resource) -> None:
+        self._db.execute("DELETE FROM resource WHERE type = ? AND id = ?", (resource.type, resource.id))
 
     def _record(self, resource: Resource) -> None:
         self._db.execute(
