@@ -75,8 +75,8 @@ def test_a_change_that_was_refused_leaves_what_was(tmp_path: Path) -> None:
         id_ = grant(first)
         before = asyncio.run(first.read(ASSIGNMENTS, id_))
         assert before is not None
+        changed = {**(before.inputs or {}), "roleDefinitionId": "/x/no-such-role"}
         with pytest.raises(Refused):
-            changed = {**(before.inputs or {}), "roleDefinitionId": "/x/no-such-role"}
             asyncio.run(first.update(ASSIGNMENTS, id_, {}, changed, preview=False))
         assert asyncio.run(first.read(ASSIGNMENTS, id_)) == before
     with plane(tmp_path / "control.sqlite") as (_, access):
