@@ -227,6 +227,7 @@ def test_consumption_runs_the_package_that_a_setting_names_fetched_by_identity(t
     assert found.one("Package").inputs["digest"][:12] in url
     assert settings["WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"] == found.one("UserAssignedIdentity").id
     assert (settings["FUNCTIONS_EXTENSION_VERSION"], settings["FUNCTIONS_WORKER_RUNTIME"]) == ("~4", "python")
+    assert found.one("Package").urn in found.one("WebApp").dependencies
     assert found.one("Deployment").inputs["management_url"] == "https://management.azure.com"
 
 

@@ -64,6 +64,14 @@ def test_a_container_is_private_and_its_links_grant_one_role_on_it_alone() -> No
     assert declared.one("BlobContainer").inputs["publicAccess"] == "None"
 
 
+def test_a_name_that_is_known_still_waits_for_what_it_names() -> None:
+    found = declare(lambda: Container("out", ContainerArgs(account=Base().account)))
+    container, account = found.one("BlobContainer"), found.one("StorageAccount")
+    assert container.inputs["accountName"] == account.inputs["accountName"]
+    assert account.urn in container.dependencies
+    assert found.one("ResourceGroup", "demo").urn in account.dependencies
+
+
 def test_sending_to_a_queue_is_not_receiving_from_it() -> None:
     def make(base: Base) -> dict[str, Link]:
         jobs = Queue("jobs", QueueArgs(account=base.account), opts=base.system.child)
