@@ -22,6 +22,8 @@ BIN = Path(__file__).parent / "engine" / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
 OPERATIONS = {"up", "update", "preview", "pre", "refresh", "destroy", "dn", "down", "import", "watch"}
 """Commands that reach the local cloud; every other one (stack, config, state, about …) reads and writes files only."""
+WITH_VALUE = ("--stack", "-s", "--cwd", "-C", "--color", "--verbose", "-v", "--tracing", "--profiling")
+"""Flags that may stand before the command and take the next word."""
 UNSET = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_IGNORE_AMBIENT_PLUGINS")
 
 
@@ -31,8 +33,7 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
     if print_env:
         sys.stdout.write(exports(environment(root)))
         return 0
-    command = next((arg for arg in args if not arg.startswith("-")), "")
-    if command not in OPERATIONS:
+    if _command(args) not in OPERATIONS:
         return _run([str(require_cli(_say)), *args], root)
     if not is_local(stack, root):
         raise LocalCloudError(
@@ -111,6 +112,17 @@ def _named_stack(args: list[str]) -> str:
         if arg.startswith("-s") and not arg.startswith("--") and len(arg) > 2:
             return _short(arg[2:].removeprefix("="))
     return _short(os.environ.get("PULUMI_STACK", ""))
+
+
+def _command(args: list[str]) -> str:
+    """The first word that is neither a flag nor a flag's value."""
+    words = iter(args)
+    for word in words:
+        if word in WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 def _selected_stack(root: Path) -> str | None:

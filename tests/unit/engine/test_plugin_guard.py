@@ -63,7 +63,8 @@ def test_every_other_is_refused_loudly(project: Path, package: str, stack: str, 
 
 
 @pytest.mark.parametrize(
-    "args", [["up", "--stack", "prod"], ["up", "-s", "prod"], ["destroy", "--stack=org/some/prod"]]
+    "args",
+    [["up", "--stack", "prod"], ["up", "-s", "prod"], ["destroy", "--stack=org/some/prod"], ["-s", "prod", "preview"]],
 )
 def test_the_command_refuses_before_it_does_anything(project: Path, args: list[str]) -> None:
     with pytest.raises(LocalCloudError, match="STOP: stack prod is not local"):
