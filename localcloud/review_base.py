@@ -21,6 +21,10 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_base(root: Path, ref: str | None) -> Base:
     """The commit of `ref`, as it is; without one, the commit at which this branch left main. Raises for neither."""
+    if not _git(root, "rev-parse", "--git-dir"):
+        raise LocalCloudError(
+            f"review: the project must be a git checkout to be compared, got {root}; clone it with git"
+        )
     if ref is not None:
         commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         if not commit:
@@ -40,7 +44,8 @@ def extract(root: Path, base: Base, folder: Path) -> None:
     """The project's files at that commit. From git's own objects: neither the worktree nor its list is touched."""
     prefix = _git(root, "rev-parse", "--show-prefix").rstrip("/")
     tree = f"{base.commit}:{prefix}" if prefix else base.commit
-    packed = subprocess.run(["git", "archive", "--format=tar", tree], cwd=root, capture_output=True, check=False)
+    top = _git(root, "rev-parse", "--show-toplevel")  # from below it, git would look for the folder in its own subtree
+    packed = subprocess.run(["git", "archive", "--format=tar", tree], cwd=top, capture_output=True, check=False)
     if packed.returncode != 0:
         raise LocalCloudError(
             f"review: the project must exist at {base.ref} ({base.commit[:8]}): {packed.stderr.decode().strip()}"

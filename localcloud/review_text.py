@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from html import escape
 from itertools import groupby
 
 from localcloud.review_base import Base
@@ -102,7 +103,7 @@ _STATES = {"refused": "**refused**", "base_refused": "not comparable", "gone": "
 def _stack(review: StackReview, limit: int) -> list[str]:
     # The local stack is for laptops: whoever reviews wants the clouds' first.
     fold = "<details>" if review.stack == "local" else "<details open>"
-    lines = [fold, f"<summary><b>Stack {review.stack}</b></summary>", ""]
+    lines = [fold, f"<summary><b>Stack {escape(review.stack)}</b></summary>", ""]
     if review.state == "refused":
         lines += ["**The preview is refused:** this program would not go up.", "", *_block(review.refused), ""]
     elif review.state == "base_refused":
@@ -128,7 +129,7 @@ def _roles(review: StackReview) -> list[str]:
     rows += [
         (f"- removed: {code(who)} may {code(verb)} on {code(on)}", role) for who, verb, on, role in review.roles_removed
     ]
-    return [f"{text} ({role})" if role else text for text, role in rows]
+    return [f"{text} ({code(role)})" if role else text for text, role in rows]
 
 
 def _package(change: PackageChange) -> list[str]:
@@ -152,9 +153,9 @@ def _outputs(review: StackReview) -> list[str]:
 def _resources(changes: list[ResourceChange], limit: int) -> list[str]:
     lines: list[str] = []
     for system, of_system in groupby(changes, key=lambda change: change.system):
-        lines += [f"**Resources of {system}**", ""]
+        lines += [f"**Resources of** {code(system)}", ""]
         for component, members in groupby(of_system, key=lambda change: change.component):
-            lines.append(f"- {component or 'itself'}")
+            lines.append(f"- {_component(component)}")
             for change in members:
                 lines.append(f"  - {WORDS[change.kind]} {_short(change.type)} {code(change.name)}")
                 lines += [f"    - {_property(one)}" for one in change.properties[:limit]]
@@ -198,14 +199,19 @@ def _list(names: list[str]) -> str:
 
 
 def _where(system: str, component: str) -> str:
-    return f"{system}, {component}" if component else system
+    return f"{code(system)}, {_component(component)}" if component else code(system)
+
+
+def _component(component: str) -> str:
+    type_, _, name = component.partition(" ")
+    return f"{type_} {code(name)}" if name else "itself"
 
 
 def _short(type_: str) -> str:
     """`azure-native:storage:BlobContainer` → `storage BlobContainer`; `aws:sqs/queue:Queue` → `sqs Queue`."""
-    _, module, name = type_.split(":", 2)
-    family = module.split("/")[0]
-    return name if family == "dynamic" else f"{family} {name}"
+    *above, name = type_.split(":")
+    family = above[-1].split("/")[0] if above else ""
+    return name if family in ("", "dynamic") else f"{family} {name}"
 
 
 def _count(number: int, noun: str) -> str:

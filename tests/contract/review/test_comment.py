@@ -1,6 +1,9 @@
 """The comment of a whole change, against committed ones (golden/); where one is meant to change, edit it and look."""
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,11 +52,13 @@ def test_a_branch_that_edits_a_handler_changes_one_package_and_its_deployment(hi
     agrees(made, golden / "handler.md")
 
 
-def test_changed_settings_show_before_and_after_and_no_secret(history: History, golden: Path) -> None:
+def test_changed_settings_show_what_they_do_loud_where_data_moves_and_no_secret(history: History, golden: Path) -> None:
     history.branch("settings")
     file = Path("Pulumi.dev.yaml")
     history.edit(file, "    schedule: ", "    memoryMb: 4096\n    schedule: ")
     history.edit(file, "  aws:region: ", "  millrace:collectorPassword: { secure: v1:hushhush }\n  aws:region: ")
+
+    history.edit(file, "azure-native:location: westeurope", "azure-native:location: northeurope")
 
     made = review(history.root, stacks=["dev"])
 
@@ -61,15 +66,21 @@ def test_changed_settings_show_before_and_after_and_no_secret(history: History, 
     agrees(made, golden / "settings.md")
 
 
-def test_a_branch_without_changes_is_one_line(history: History) -> None:
+def test_a_branch_without_changes_is_one_line_and_nothing_is_left_behind(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     history.branch("nothing")
 
-    made = review(history.root)
+    made = review(history.root, stacks=["dev", "prod"])
 
-    assert [stack.state for stack in made.stacks] == ["same"] * 3
+    assert [stack.state for stack in made.stacks] == ["same", "same"]
     assert settled(made.markdown).splitlines()[1:] == [
-        "**Millrace: nothing changes** against `main` (`<digest>`) (stacks: dev, local, prod)."
+        "**Millrace: nothing changes** against `main` (`<digest>`) (stacks: dev, prod)."
     ]
+    assert list(tmp_path.iterdir()) == []
+    assert history.git("status", "--porcelain") == ""
+    assert len(history.git("worktree", "list").splitlines()) == 1
 
 
 def test_a_refused_preview_is_shown_and_is_the_one_failure(history: History, golden: Path, tmp_path: Path) -> None:
@@ -86,15 +97,33 @@ def test_a_refused_preview_is_shown_and_is_the_one_failure(history: History, gol
     assert settled(document["markdown"]) == (golden / "refused.md").read_text()
 
 
-def test_nothing_is_left_behind(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    history.branch("clean")
-
-    review(history.root, stacks=["dev"])
-
+def test_a_cancelled_review_leaves_nothing_behind(history: History, tmp_path: Path) -> None:
+    history.branch("cancelled")
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "cli", "review"]
+    with subprocess.Popen(command, cwd=history.root, env=environment, stderr=subprocess.DEVNULL) as running:
+        while not list(tmp_path.glob("*/side-1.log")):  # both trees are being previewed
+            assert running.poll() is None
+            os.sched_yield()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(30) == 128 + signal.SIGTERM
     assert list(tmp_path.iterdir()) == []
-    assert history.git("status", "--porcelain") == ""
-    assert len(history.git("worktree", "list").splitlines()) == 1
+
+
+def test_a_project_below_the_repository_s_top(history: History, tmp_path: Path) -> None:
+    history.branch("nested")
+    inner = tmp_path / "all" / "millrace"
+    shutil.copytree(history.root, inner, symlinks=True, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+    history.git("-C", str(inner.parent), "init", "--quiet", "--initial-branch=main")
+    history.git("-C", str(inner.parent), "add", "--all")
+    history.git("-C", str(inner.parent), "commit", "--quiet", "--message", "all")
+
+    assert [stack.state for stack in review(inner, stacks=["dev"]).stacks] == ["same"]
+
+
+def test_a_folder_without_git_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(LocalCloudError, match="must be a git checkout"):
+        review(tmp_path)
 
 
 def test_a_base_without_previews_is_one_message(history: History, tmp_path: Path) -> None:
