@@ -33,7 +33,7 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
     if print_env:
         sys.stdout.write(exports(environment(root)))
         return 0
-    if _command(args) not in OPERATIONS:
+    if _command(args) not in OPERATIONS or {"--help", "-h"} & set(args):
         return _run([str(require_cli(_say)), *args], root)
     if not is_local(stack, root):
         raise LocalCloudError(

@@ -110,7 +110,7 @@ def _settings(request: language_pb2.RunRequest, engine_address: str) -> dict[str
         plugin_guard.require_local(
             "azure-native", request.project, request.stack, subscription, plugin_guard.tenancy(home)
         )
-        access = home.ensure(plugin_guard.quiet).call("GET", "/access", None, Access)
+        access = home.ensure(_tell).call("GET", "/access", None, Access)
         for key, value in access.settings().items():
             config.setdefault(f"{request.project}:{key}", value)
     return {
@@ -128,6 +128,11 @@ def _settings(request: language_pb2.RunRequest, engine_address: str) -> dict[str
         },
         "entry": request.info.entry_point or ".",
     }
+
+
+def _tell(message: str) -> None:
+    """What a start in the background is at; the engine shows what a language host writes."""
+    sys.stderr.write(f"millrace: {message}\n")
 
 
 def _python(request: language_pb2.RunRequest, folder: Path) -> str:
