@@ -1,5 +1,7 @@
 """The comment: bounded, and nothing inside it can break out of it."""
 
+import re
+
 import pytest
 
 from localcloud.review_base import Base
@@ -48,6 +50,31 @@ def test_a_new_stack_and_one_that_went() -> None:
     text = comment(BASE, [compare("eu", None, side(part(QUEUE, "q"))), compare("old", side(), None)])
     assert "| eu (new) | 1 |" in text
     assert "stays until `pulumi destroy`" in text
+
+
+def test_refusals_are_shown_and_cannot_end_their_block() -> None:
+    text = comment(
+        BASE,
+        [
+            StackReview(stack="dev", state="refused", refused=["no ``` way\nout"]),
+            StackReview(stack="prod", state="base_refused", refused=["it was broken"]),
+        ],
+    )
+    assert "````text\nno ``` way\nout\n````" in text
+    assert "this program would not go up" in text
+    assert "compared commit's own preview is refused; this one's passes" in text
+
+
+def test_names_and_values_are_code_wherever_they_stand() -> None:
+    evil = "`<img src=x>` @everyone"
+    base, head = side(part(QUEUE, evil)), side(roles=[(evil, evil, evil, evil)], settings={evil: evil}, outputs=[evil])
+
+    text = comment(BASE, [compare("prod", base, head)])
+
+    assert text.count("@everyone") > 5
+    for line in text.splitlines():
+        outside = re.sub(r"(`+).*?(?<!`)\1(?!`)", "", line)
+        assert "@everyone" not in outside, line
 
 
 def test_a_huge_change_stays_a_comment() -> None:
