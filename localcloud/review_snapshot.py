@@ -29,7 +29,7 @@ def _stack(root: Path, stack: str, secret: bytes) -> dict[str, Any]:
     try:
         found = preview_stack(root, stack)
         if found.result.failures:
-            return {"refused": found.result.failures}
+            return {"refused": _without_secrets(found.result.failures, found.result.shown)}
         packages = [_package(root, record) for record in found.result.records if record.type == PACKAGE_TYPE]
     except EXPECTED as error:
         return {"refused": [str(error)]}
@@ -42,6 +42,22 @@ def _stack(root: Path, stack: str, secret: bytes) -> dict[str, Any]:
         "settings": _settings(root / f"Pulumi.{stack}.yaml"),
         "outputs": sorted(_names(found.result.outputs)),
     }
+
+
+def _without_secrets(failures: list[str], shown: dict[str, dict[str, Any]]) -> list[str]:
+    """Refusals quote the value they refuse; those of resources that were given secrets must not."""
+    secretive = set()
+    for urn, inputs in shown.items():
+        if MASK in json.dumps(inputs):
+            chain, name = urn.split("::", 3)[2:]
+            secretive.add(f"{chain.rsplit('$', 1)[-1]} {name}: ")
+    told = []
+    for failure in failures:
+        who = next((prefix for prefix in secretive if failure.startswith(prefix)), None)
+        where = failure[len(who) :].partition(": ")[0] if who else ""
+        why = "refused; the reason may quote a secret, so it is shown by ./millrace preview only"
+        told.append(f"{who}{where}: {why}" if who else failure)
+    return told
 
 
 def _part(record: Any, shown: dict[str, Any], secret: bytes) -> dict[str, Any]:

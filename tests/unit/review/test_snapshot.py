@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localcloud.review_snapshot import _marked, _names, _settings
+from localcloud.review_snapshot import _marked, _names, _settings, _without_secrets
 
 SHOWN = {"a": "[secret]", "b": [{"c": "[secret]"}], "plain": "x"}
 
@@ -24,6 +24,23 @@ def test_a_changed_secret_differs_and_an_equal_one_does_not() -> None:
 
     assert mark("one") == mark("one")
     assert mark("one") != mark("two")
+
+
+def test_a_refusal_quotes_no_value_of_a_resource_that_was_given_secrets() -> None:
+    shown = {
+        "urn:pulumi:s::p::my:x:Part$azure:storage:Account::data": {"accountName": "[secret]"},
+        "urn:pulumi:s::p::azure:storage:Account::open": {"accountName": "No Good"},
+    }
+    refusals = [
+        'azure:storage:Account data: accountName: must match ^[a-z]+$, got "Hush; hush"; change it; kind: got 3',
+        'azure:storage:Account open: accountName: must match ^[a-z]+$, got "No Good"; change it',
+    ]
+
+    found = _without_secrets(refusals, shown)
+
+    assert found[0].startswith("azure:storage:Account data: accountName: refused; ")
+    assert "hush" not in found[0].lower()
+    assert found[1] == refusals[1]
 
 
 def test_settings_are_flat_and_ciphertext_stays_out(tmp_path: Path) -> None:
