@@ -21,6 +21,7 @@ from stacks.settings import SettingError, StackSettings
 
 TABLE = "Code42Logs_CL"
 TIME_LIMIT_S = 300
+FINISH_S = 30  # of the time limit: to finish what is in hand and report
 VISIBILITY_S = 360  # longer than a whole run, so that no message comes back while it is worked on
 
 
@@ -106,4 +107,6 @@ def _options(stack: StackSettings) -> dict[str, pulumi.Input[str]]:
         "STALL_RUNS": str(settings.stall_runs),
         "LENIENT_TRIES": str(settings.lenient_tries),
         "RECEIVE_WAIT_S": str(settings.receive_wait_s),
+        "VISIBILITY_S": str(VISIBILITY_S),
+        "SAFE_S": str(TIME_LIMIT_S - FINISH_S),
     }
