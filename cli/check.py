@@ -16,6 +16,7 @@ CHECKS: dict[str, list[str]] = {
     "types": ["-m", "mypy"],
     "arrows": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
     "packages": ["-m", "localcloud.package_contents"],
+    "outputs": ["-m", "localcloud.outputs_reader"],
 }
 
 
