@@ -15,8 +15,15 @@ def exported(values: dict[str, Any]) -> Any:
 
 
 def test_fields_are_exported_in_camel_case_outputs_resolved() -> None:
-    values = {"workspace_id": pulumi.Output.from_input("/w"), "vault_uri": "https://v/"}
-    assert exported(values) == {"foundation": {"workspaceId": "/w", "vaultUri": "https://v/"}}
+    # An output belongs to the program's own event loop: it is made where the program runs.
+    result = declare(
+        lambda: export(
+            "foundation",
+            FoundationOutputs,
+            {"workspace_id": pulumi.Output.from_input("/w"), "vault_uri": "https://v/"},
+        )
+    )
+    assert result.outputs == {"foundation": {"workspaceId": "/w", "vaultUri": "https://v/"}}
 
 
 @pytest.mark.parametrize(
