@@ -22,7 +22,7 @@ from localcloud.engine.provider import (
     Refused,
 )
 from localcloud.engine.state import Record, State
-from localcloud.engine.values import Values
+from localcloud.engine.values import MASK, Values
 
 Step = Literal["create", "update", "replace", "delete", "same", "failed"]
 Progress = Callable[[Step, Record], None]
@@ -38,6 +38,8 @@ class Wanted(msgspec.Struct, kw_only=True):
     parent: str
     inputs: Values
     shown: Values
+    secrets: list[str] = []
+    """Texts that no message may quote."""
     dependencies: list[str]
     protect: bool = False
     retain_on_delete: bool = False
@@ -88,8 +90,12 @@ class Deployment:
         try:
             step = self._settle(record, wanted)
         except Refused as error:
-            self.fail(record, error)
-            raise
+            message = str(error)
+            for text in wanted.secrets:
+                message = message.replace(text, MASK)
+            refused = Refused(message)
+            self.fail(record, refused)
+            raise refused from error
         self.registered[urn] = record
         if step in ("create", "replace"):
             self._anew.add(urn)

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import resource_pb2_grpc as monitor_grpc
 from localcloud.engine.deployment import Deployment, Wanted
 from localcloud.engine.provider import Provider, Refused
 from localcloud.engine.state import Record
-from localcloud.engine.values import from_struct, masked, to_struct
+from localcloud.engine.values import from_struct, masked, secret_texts, to_struct
 
 MESSAGE_LIMIT = (
     400 * 1024 * 1024
@@ -221,6 +221,7 @@ def _wanted(request: resource_pb2.RegisterResourceRequest) -> Wanted:
         parent=request.parent,
         inputs=from_struct(request.object),
         shown=masked(request.object),
+        secrets=secret_texts(request.object),
         dependencies=list(request.dependencies),
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,

@@ -52,6 +52,26 @@ def masked(struct: struct_pb2.Struct) -> Values:
     return from_struct(struct, secret=lambda _value: MASK)
 
 
+def secret_texts(struct: struct_pb2.Struct) -> list[str]:
+    """The texts of a Struct's secrets, longest first: what no message may quote."""
+    found: list[str] = []
+
+    def keep(value: Any) -> Any:
+        found.extend(_texts(value))
+        return value
+
+    from_struct(struct, secret=keep)
+    return sorted({text for text in found if text}, key=len, reverse=True)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [] if value is None or isinstance(value, bool) else [str(value)]
+
+
 def has_unknown(value: Any) -> bool:
     """Whether a plain value is, or holds, something that only an `up` will know."""
     if isinstance(value, dict):
