@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.measure import Bench, figure, machine, seconds
 from components.packaging.archive import unpack
 from components.packaging.builder import build
-from localcloud.packages import package_plans
+from localcloud.offline.packages import package_plans
 
 SETTINGS = {
     "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000001",

@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 
 from benchmarks.measure import Bench, figure, machine, seconds
-from localcloud.feeding import feed_paths
-from localcloud.local import LocalCloudError, LocalStack
+from localcloud.session.feeding import feed_paths
+from localcloud.session.local import LocalCloudError, LocalStack
 
 RECORDS = 100
 LIMIT_S = 30

@@ -79,7 +79,7 @@ def main() -> None:
 
 def _expected(error: Exception) -> bool:
     """Whether the error's text is meant for the user."""
-    from localcloud.messages import EXPECTED  # late: `--help` must not load the SDKs
+    from localcloud.session.messages import EXPECTED  # late: `--help` must not load the SDKs
 
     return isinstance(error, EXPECTED)
 

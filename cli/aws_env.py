@@ -10,7 +10,7 @@ from cli.screen import Screen
 
 def aws_env(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
     """The log vendor's keys and the local endpoints: eval "$(./millrace aws-env)", then use any AWS tool."""
-    from localcloud.shapes import Outside
+    from localcloud.supervisor.shapes import Outside
 
     screen, stack = Screen(json=json), local_stack()
     keys = stack.require().call("GET", "/outside", None, Outside)

@@ -15,8 +15,8 @@ CHECKS: dict[str, list[str]] = {
     "layout": ["-m", "ruff", "format", "--check", "."],
     "types": ["-m", "mypy"],
     "arrows": ["-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"],
-    "packages": ["-m", "localcloud.package_contents"],
-    "outputs": ["-m", "localcloud.outputs_reader"],
+    "packages": ["-m", "localcloud.offline.package_contents"],
+    "outputs": ["-m", "localcloud.offline.outputs_reader"],
 }
 
 

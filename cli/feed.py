@@ -16,7 +16,7 @@ def feed(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Give a system files (objects into its bucket, with their notifications) and fire its timers once. Next: wait."""
-    from localcloud.feeding import feed_paths, feed_sample
+    from localcloud.session.feeding import feed_paths, feed_sample
 
     if bool(paths) == sample:
         raise typer.BadParameter("name files or folders, or say --sample; got " + ("both" if sample else "neither"))

@@ -16,7 +16,7 @@ def logs(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """The last lines of the handlers' logs, oldest first."""
-    from localcloud.reading import follow_lines, is_idle, last_lines, one_line
+    from localcloud.session.reading import follow_lines, is_idle, last_lines, one_line
 
     screen, stack = Screen(json=json), local_stack()
     found = last_lines(stack.home / "logs", app or "", lines, idle=idle)

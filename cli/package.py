@@ -14,7 +14,7 @@ def package(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Build what is not built yet; show file, size, hash, contents and reasons."""
-    from localcloud.packages import build_packages
+    from localcloud.offline.packages import build_packages
 
     screen = Screen(json=json)
     with screen.working("building packages") as step:

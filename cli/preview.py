@@ -10,7 +10,7 @@ from cli.screen import Screen
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from localcloud.previewing import Preview
+    from localcloud.offline.previewing import Preview
 
 
 def preview(
@@ -18,7 +18,7 @@ def preview(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run the program offline with a stack's settings: every check, no contact, nothing built. Next: up."""
-    from localcloud.previewing import preview_stack, roles
+    from localcloud.offline.previewing import preview_stack, roles
 
     screen = Screen(json=json)
     found = preview_stack(ROOT, stack)

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from localcloud.local import LocalStack
+    from localcloud.session.local import LocalStack
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def local_stack() -> "LocalStack":
     """The local stack (`MILLRACE_STACK` names another local one)."""
-    from localcloud.local import LocalStack  # late: `--help` must not load the SDKs
+    from localcloud.session.local import LocalStack  # late: `--help` must not load the SDKs
 
     return LocalStack(ROOT, os.environ.get("MILLRACE_STACK", "local"))
 

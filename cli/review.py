@@ -24,7 +24,7 @@ def review(
     """
     import msgspec
 
-    from localcloud.review import review as make
+    from localcloud.review.review import review as make
 
     signal.signal(signal.SIGTERM, _stop)  # a cancelled CI job leaves no temporary folder either
     screen = Screen(json=json)

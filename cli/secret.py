@@ -17,7 +17,7 @@ def secret(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Put a secret (from standard input) into the stack's vault; apps that refer to it see it at once."""
-    from localcloud.shapes import Secret
+    from localcloud.supervisor.shapes import Secret
 
     screen, stack = Screen(json=json), local_stack()
     foundation = stack.outputs().get("foundation") or {}

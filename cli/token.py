@@ -14,7 +14,7 @@ def token(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """A local token, as the identity itself would get it. It is worth nothing outside this machine."""
-    from localcloud.shapes import TokenRequest
+    from localcloud.supervisor.shapes import TokenRequest
 
     screen = Screen(json=json)
     value = local_stack().require().call("POST", "/token", TokenRequest(identity=identity, audience=audience), str)

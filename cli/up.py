@@ -8,7 +8,7 @@ from cli.project import local_stack
 from cli.screen import Screen
 
 if TYPE_CHECKING:
-    from localcloud.running import UpReport
+    from localcloud.session.running import UpReport
 
 
 def up(
@@ -18,7 +18,7 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Start the local cloud, apply the program, feed it its sample. Next: ./millrace status, query, logs, down."""
-    from localcloud.running import bring_up  # late: `--help` must not load the SDKs
+    from localcloud.session.running import bring_up  # late: `--help` must not load the SDKs
 
     if engine != "embedded":
         raise typer.BadParameter(f"engine must be embedded, got {engine!r}; the real engine: ./millrace pulumi up")

@@ -1,7 +1,7 @@
 """The control plane over loopback HTTP: `POST /control/{call}` with a JSON body, a bearer secret, JSON back.
 
 Engines run in other processes; this is the door they knock on. 200 carries the answer, 409 a refusal
-`{"refused": message}`. The secret lies in a 0600 file beside the supervisor's address (see localcloud/address.py).
+`{"refused": message}`. The secret lies in a 0600 file beside the address (address.py).
 """
 
 import hmac

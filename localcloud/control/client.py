@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from localcloud.address import Address
+from localcloud.control.address import Address
 from localcloud.engine.provider import Checked, Difference, Made, Refused
 from localcloud.engine.values import Values
 

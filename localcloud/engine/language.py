@@ -22,8 +22,8 @@ from localcloud.control.client import Unreachable
 from localcloud.engine import plugin_guard
 from localcloud.engine.plugin_serve import serve
 from localcloud.engine.provider import Refused
-from localcloud.local import LocalCloudError
-from localcloud.shapes import Access
+from localcloud.session.local import LocalCloudError
+from localcloud.supervisor.shapes import Access
 
 PROGRAM = Path(__file__).with_name("language_program.py")
 VERSION = "1.0.0"

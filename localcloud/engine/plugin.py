@@ -24,7 +24,7 @@ from localcloud.engine.plugin_serve import serve
 from localcloud.engine.plugin_values import Secrets, plain, read, write
 from localcloud.engine.provider import Refused
 from localcloud.engine.values import Values, changed_paths
-from localcloud.local import LocalCloudError
+from localcloud.session.local import LocalCloudError
 
 LABEL = "MILLRACE LOCAL CLOUD"
 T = TypeVar("T")

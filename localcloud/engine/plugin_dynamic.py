@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from localcloud.engine import plugin_guard
-from localcloud.local import deployer_environment
-from localcloud.shapes import Access
+from localcloud.session.local import deployer_environment
+from localcloud.supervisor.shapes import Access
 
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "IDENTITY_", "MSI_")
 

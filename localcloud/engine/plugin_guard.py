@@ -14,7 +14,7 @@ import yaml
 from localcloud.control.kinds import Tenancy
 from localcloud.engine.provider import Refused
 from localcloud.engine.values import Values
-from localcloud.local import LocalStack, tenancy_of
+from localcloud.session.local import LocalStack, tenancy_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK_VARIABLE = "MILLRACE_STACK"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.engine.state import Record
-from localcloud.previewing import Preview, preview_stack
+from localcloud.offline.previewing import Preview, preview_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(file.name.split(".")[1] for file in ROOT.glob("Pulumi.*.yaml"))

@@ -14,7 +14,7 @@ FILES = ("__main__.py", "Pulumi.yaml", "Pulumi.prod.yaml", "requirements.txt")
 ASK = """
 import sys, json
 from pathlib import Path
-from localcloud.packages import package_plans
+from localcloud.offline.packages import package_plans
 print(json.dumps({one.app: one.digest for one in package_plans(Path(sys.argv[1]), "prod")}))
 """
 

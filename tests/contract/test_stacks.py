@@ -9,8 +9,8 @@ import pytest
 
 from components.packaging.declaration import load
 from components.packaging.settings_schema import read_handler
-from localcloud.packages import PACKAGE_TYPE
-from localcloud.previewing import preview_stack, roles
+from localcloud.offline.packages import PACKAGE_TYPE
+from localcloud.offline.previewing import preview_stack, roles
 from stacks.outputs import StackOutputs
 from tests.contract.previews import GOLDEN, ROOT, STACKS, components, preview, settings, workers
 

@@ -12,9 +12,9 @@ from typing import Any
 import requests
 import yaml
 
-from localcloud import address
-from localcloud.local import LocalStack
-from localcloud.shapes import CloudStatus, TokenRequest
+from localcloud.control import address
+from localcloud.session.local import LocalStack
+from localcloud.supervisor.shapes import CloudStatus, TokenRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".millrace", "__pycache__", ".*_cache", "tests", "benchmarks")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import address
+from localcloud.control import address
 from tests.e2e.project import Project, living
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")

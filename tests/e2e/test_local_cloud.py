@@ -13,7 +13,7 @@ import pytest
 
 from localcloud.engine.state import State
 from localcloud.outside import log_ingest
-from localcloud.shapes import Access, Outside
+from localcloud.supervisor.shapes import Access, Outside
 from tests.e2e.project import Project, listening, living
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes and sockets through /proc")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localcloud.local import LocalCloudError
+from localcloud.session.local import LocalCloudError
 
 PINS = Path(__file__).parent
 VERSION = "v3.259.0"

@@ -1,4 +1,7 @@
-"""What a Millrace stack exports (stacks/outputs.py). By: python -m localcloud.outputs_reader --write"""
+"""What a Millrace stack exports (stacks/outputs.py).
+
+Written by: python -m localcloud.offline.outputs_reader --write
+"""
 
 import msgspec
 

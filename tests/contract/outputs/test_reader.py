@@ -15,7 +15,7 @@ from localcloud.control.kinds import Tenancy
 from localcloud.control.offline import OfflineCloud
 from localcloud.engine.embedded import Program, ProgramError, RunResult, run
 from localcloud.engine.provider import Made
-from localcloud.outputs_reader import READER, added, breaking, complaint, known_to_reader, shapes_text, version
+from localcloud.offline.outputs_reader import READER, added, breaking, complaint, known_to_reader, shapes_text, version
 from stacks.outputs import FoundationOutputs, LogIngestOutputs, StackOutputs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +43,7 @@ def test_a_reader_that_knows_every_key_is_written_from_ours() -> None:
     known, _ = known_to_reader()
     if not added(known, msgspec.json.schema(StackOutputs)):
         assert (READER / "millrace_outputs" / "shapes.py").read_text() == shapes_text(version()), (
-            "the words differ; run: python -m localcloud.outputs_reader --write"
+            "the words differ; run: python -m localcloud.offline.outputs_reader --write"
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.local import LocalCloudError
-from localcloud.review import Review, review
+from localcloud.review.review import Review, review
+from localcloud.session.local import LocalCloudError
 from tests.contract.review.history import EXTRAS, SYSTEM, History, settled
 
 HANDLER = Path("handlers/log_ingest/ingest.py")
@@ -128,7 +128,7 @@ def test_a_folder_without_git_is_one_message(tmp_path: Path) -> None:
 
 def test_a_base_without_previews_is_one_message(history: History, tmp_path: Path) -> None:
     history.branch("old")
-    history.git("rm", "--quiet", "localcloud/previewing.py")
+    history.git("rm", "--quiet", "localcloud/offline/previewing.py")
     old = history.commit("before there were previews")
     history.branch("new")
 

@@ -82,6 +82,6 @@ def test_pulumi_is_the_sdk_s_own_version() -> None:
 
 
 def test_the_comment_is_found_again_by_the_mark_it_begins_with() -> None:
-    from localcloud.review_text import MARK
+    from localcloud.review.text import MARK
 
     assert f'startswith("{MARK}")' in (ROOT / ".github" / "workflows" / "review.yml").read_text()

@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from localcloud.local import LocalStack
-from localcloud.shapes import CloudStatus, Outside
+from localcloud.session.local import LocalStack
+from localcloud.supervisor.shapes import CloudStatus, Outside
 from tests.integration.engine.checkout import Checkout
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from localcloud.review_shapes import Contents, Part, StackSide
+from localcloud.review.shapes import Contents, Part, StackSide
 
 STACK = "urn:pulumi:prod::millrace::pulumi:pulumi:Stack::millrace-prod"
 SYSTEM = "urn:pulumi:prod::millrace::millrace:system:System::ingest"

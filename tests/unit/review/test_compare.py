@@ -2,9 +2,9 @@
 
 import pytest
 
-from localcloud.review_compare import compare
-from localcloud.review_data import HOLDS, held_by
-from localcloud.review_shapes import Risk
+from localcloud.review.compare import compare
+from localcloud.review.data import HOLDS, held_by
+from localcloud.review.shapes import Risk
 from tests.unit.review.sides import contents, part, side, urn
 
 ACCOUNT = "azure-native:storage:StorageAccount"

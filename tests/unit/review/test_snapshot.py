@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localcloud.review_snapshot import _marked, _names, _settings, _without_secrets
+from localcloud.review.snapshot import _marked, _names, _settings, _without_secrets
 
 SHOWN = {"a": "[secret]", "b": [{"c": "[secret]"}], "plain": "x"}
 

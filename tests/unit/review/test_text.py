@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from localcloud.review_base import Base
-from localcloud.review_compare import compare
-from localcloud.review_shapes import StackReview
-from localcloud.review_text import LIMIT, MARK, code, comment
+from localcloud.review.base import Base
+from localcloud.review.compare import compare
+from localcloud.review.shapes import StackReview
+from localcloud.review.text import LIMIT, MARK, code, comment
 from tests.unit.review.sides import part, side
 
 BASE = Base(ref="main", commit="0123456789abcdef")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from localcloud.engine.values import UNKNOWN
-from localcloud.review_values import SHOWN, property_changes
+from localcloud.review.values import SHOWN, property_changes
 
 APP = "azure-native:web:WebApp"
 

@@ -20,7 +20,7 @@ from localcloud.emulators.cloud import LocalCloud
 from localcloud.host.functions import FunctionsHost
 from localcloud.host.queue_access import TokenQueueAccess
 from localcloud.host.spec import AppSpec, AppStatus, HostError, InvocationResult
-from localcloud.logbook import Logbook
+from localcloud.supervisor.logbook import Logbook
 
 VAULT_REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=(?P<uri>[^)]+)\)")
 

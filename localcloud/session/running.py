@@ -13,10 +13,10 @@ import msgspec
 from localcloud.control.client import Supervisor
 from localcloud.engine.deployment import Step
 from localcloud.engine.state import Record
-from localcloud.feeding import feed_sample
 from localcloud.host.spec import InvocationResult
-from localcloud.local import LocalCloudError, LocalStack
-from localcloud.shapes import CloudStatus
+from localcloud.session.feeding import feed_sample
+from localcloud.session.local import LocalCloudError, LocalStack
+from localcloud.supervisor.shapes import CloudStatus
 
 SAMPLE_WAIT_S = 300
 

@@ -10,7 +10,7 @@ from localcloud.engine.config import load_program
 from localcloud.engine.embedded import RunResult, run
 from localcloud.engine.provider import PROVIDER_KEY
 from localcloud.engine.state import Record
-from localcloud.local import tenancy_of
+from localcloud.session.local import tenancy_of
 
 
 class Preview(msgspec.Struct, kw_only=True):

@@ -5,8 +5,8 @@ from collections import Counter
 from html import escape
 from itertools import groupby
 
-from localcloud.review_base import Base
-from localcloud.review_shapes import PackageChange, PropertyChange, ResourceChange, Risk, StackReview
+from localcloud.review.base import Base
+from localcloud.review.shapes import PackageChange, PropertyChange, ResourceChange, Risk, StackReview
 
 MARK = "<!-- millrace review -->"
 """By this line a workflow finds its own comment again."""

@@ -16,9 +16,9 @@ from types import FrameType
 
 from localcloud.engine.plugin_guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
 from localcloud.engine.pulumi_cli.find import cached_cli, find_cli, require_cli
-from localcloud.local import LocalCloudError, LocalStack
+from localcloud.session.local import LocalCloudError, LocalStack
 
-BIN = Path(__file__).parent / "engine" / "bin"
+BIN = Path(__file__).resolve().parents[1] / "engine" / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
 OPERATIONS = {"up", "update", "preview", "pre", "refresh", "destroy", "dn", "down", "import", "watch"}
 """Commands that reach the local cloud; every other one (stack, config, state, about …) reads and writes files only."""

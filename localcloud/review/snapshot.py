@@ -1,7 +1,7 @@
 """What the stacks of one tree declare, as one JSON document: run by path, in a process of its own for each tree.
 
 The tree under review may be older than this file, so it must not import anything that came with it: only the preview
-itself (`localcloud.previewing`) and the packages' rules, both the tree's own. Request on stdin:
+itself (`localcloud.offline.previewing`) and the packages' rules, both the tree's own. Request on stdin:
 `{"root", "stacks": [NAME, …], "secret": HEX, "out": FILE}`; `stacks` null means every settings file of the tree.
 """
 
@@ -23,8 +23,8 @@ def snapshot(root: Path, stacks: list[str] | None, secret: bytes) -> dict[str, A
 
 
 def _stack(root: Path, stack: str, secret: bytes) -> dict[str, Any]:
-    from localcloud.messages import EXPECTED
-    from localcloud.previewing import preview_stack, roles
+    from localcloud.offline.previewing import preview_stack, roles
+    from localcloud.session.messages import EXPECTED
 
     try:
         found = preview_stack(root, stack)

@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from localcloud.engine.config import ConfigError
-from localcloud.local import LocalCloudError
-from localcloud.review_base import Base, extract, find_base
-from localcloud.review_compare import compare
-from localcloud.review_shapes import StackReview, StackSide
-from localcloud.review_text import comment
+from localcloud.review.base import Base, extract, find_base
+from localcloud.review.compare import compare
+from localcloud.review.shapes import StackReview, StackSide
+from localcloud.review.text import comment
+from localcloud.session.local import LocalCloudError
 
-SNAPSHOT = Path(__file__).with_name("review_snapshot.py")
+SNAPSHOT = Path(__file__).with_name("snapshot.py")
 LIMIT_S = 300  # seconds for all previews of one tree
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "PULUMI_", "IDENTITY_", "PYTHON")
 

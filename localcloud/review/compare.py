@@ -1,8 +1,8 @@
 """Two sides of a stack compared: what the change does to its resources, packages, roles, settings and outputs. Pure."""
 
 from localcloud.control import rules
-from localcloud.review_data import held_by
-from localcloud.review_shapes import (
+from localcloud.review.data import held_by
+from localcloud.review.shapes import (
     Contents,
     PackageChange,
     Part,
@@ -13,7 +13,7 @@ from localcloud.review_shapes import (
     StackReview,
     StackSide,
 )
-from localcloud.review_values import compared, property_changes
+from localcloud.review.values import compared, property_changes
 
 SYSTEM_TYPE = "millrace:system:System"
 FOUNDATION_TYPE = "millrace:foundation:Foundation"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from localcloud.local import LocalCloudError, LocalStack
 from localcloud.outside import log_ingest
-from localcloud.shapes import Outside
+from localcloud.session.local import LocalCloudError, LocalStack
+from localcloud.supervisor.shapes import Outside
 
 Put = Callable[[str, "bytes | Path"], None]
 

@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from localcloud.apps import App, Apps, app_token
 from localcloud.emulators.cloud import LocalCloud
 from localcloud.host.spec import HostError
+from localcloud.supervisor.apps import App, Apps, app_token
 
 MAX_PACKAGE_BYTES = 1 << 30  # Azure's limit for a zip deployment
 STORAGE = "https://storage.azure.com"

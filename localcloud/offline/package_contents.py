@@ -1,22 +1,22 @@
 """Checks what goes into every package against the committed list: a new import must be seen in review.
 
-`python -m localcloud.package_contents` compares, `--write` writes `docs/packages.txt` anew. Nothing is built.
+`python -m localcloud.offline.package_contents` compares, `--write` writes `docs/packages.txt` anew. Nothing is built.
 """
 
 import difflib
 import sys
 from pathlib import Path
 
-from localcloud.packages import package_plans
+from localcloud.offline.packages import package_plans
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LISTED = ROOT / "docs" / "packages.txt"
 STACK = "prod"
 
 
 def listing(root: Path) -> str:
     """Every file and distribution of every package of the stack."""
-    lines = [f"# What each package of stack {STACK} holds. Written by: python -m localcloud.package_contents --write"]
+    lines = [f"# What each package of stack {STACK} holds.", "# python -m localcloud.offline.package_contents --write"]
     for one in package_plans(root, STACK):
         lines += ["", f"{one.app} (Python {one.target.python}, {one.target.platform})"]
         lines += [f"  {name}" for name in sorted(one.contents)]
@@ -37,7 +37,7 @@ def main() -> int:
     sys.stdout.writelines(
         difflib.unified_diff(wanted.splitlines(True), found.splitlines(True), name, "as declared now")
     )
-    sys.stdout.write("\nIf that is meant: python -m localcloud.package_contents --write, and commit it.\n")
+    sys.stdout.write("\nIf that is meant: python -m localcloud.offline.package_contents --write, and commit it.\n")
     return 1
 
 

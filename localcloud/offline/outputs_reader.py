@@ -1,8 +1,8 @@
 """The reader that other teams depend on, kept in step with stacks/outputs.py.
 
-`python -m localcloud.outputs_reader` asks whether the reader, as other teams have it, still reads what the program
-exports: a key that was removed, renamed or retyped fails, one that was added passes. `--write` writes its Structs anew;
-it refuses a breaking change until the first number of the reader's version has been raised.
+`python -m localcloud.offline.outputs_reader` asks whether the reader, as other teams have it, still reads what the
+program exports: a key that was removed, renamed or retyped fails, one that was added passes. `--write` writes its
+Structs anew; it refuses a breaking change until the first number of the reader's version has been raised.
 """
 
 import ast
@@ -17,11 +17,14 @@ import msgspec
 
 from stacks.outputs import StackOutputs
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "stacks" / "outputs.py"
 READER = ROOT / "stacks" / "outputs-reader"
 SHAPES = READER / "millrace_outputs" / "shapes.py"
-_HEADER = '''"""What a Millrace stack exports (stacks/outputs.py). By: python -m localcloud.outputs_reader --write"""
+_HEADER = '''"""What a Millrace stack exports (stacks/outputs.py).
+
+Written by: python -m localcloud.offline.outputs_reader --write
+"""
 
 import msgspec
 
@@ -40,7 +43,9 @@ def known_to_reader(shapes: Path = SHAPES) -> tuple[Schema, int]:
     """What the reader, as it is committed, takes; and the contract's version it was written for."""
     spec = importlib.util.spec_from_file_location("millrace_outputs_as_committed", shapes)
     if spec is None or spec.loader is None:
-        raise FileNotFoundError(f"{shapes}: must be a Python file; run: python -m localcloud.outputs_reader --write")
+        raise FileNotFoundError(
+            f"{shapes}: must be a Python file; run: python -m localcloud.offline.outputs_reader --write"
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # msgspec looks annotations up there
     spec.loader.exec_module(module)
@@ -100,7 +105,7 @@ def complaint(broken: list[str]) -> str:
         f"other teams' programs read these outputs, and they would break:\n  {found}\n"
         "Keep the old key and add the new one beside it under another name. Only when nobody reads the old one any "
         "more, version it: raise the first number of the version in stacks/outputs-reader/pyproject.toml, say so in "
-        "CHANGELOG.md, and run: python -m localcloud.outputs_reader --write"
+        "CHANGELOG.md, and run: python -m localcloud.offline.outputs_reader --write"
     )
 
 
@@ -136,7 +141,7 @@ def main() -> int:
         SHAPES.write_text(wanted)
     elif SHAPES.read_text() != wanted:
         news = ", ".join(added(old, new)) or "words or version"
-        sys.stdout.write(f"not in the reader yet: {news}; run: python -m localcloud.outputs_reader --write\n")
+        sys.stdout.write(f"not in the reader yet: {news}; run: python -m localcloud.offline.outputs_reader --write\n")
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from localcloud.local import LocalCloudError
+from localcloud.session.local import LocalCloudError
 
 MAIN = ("origin/main", "main")
 

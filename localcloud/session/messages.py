@@ -7,7 +7,7 @@ from localcloud.engine.embedded import ProgramError
 from localcloud.engine.provider import Refused
 from localcloud.engine.state import StackBusyError
 from localcloud.host.spec import HostError
-from localcloud.local import LocalCloudError
+from localcloud.session.local import LocalCloudError
 
 EXPECTED: tuple[type[Exception], ...] = (
     ConfigError,

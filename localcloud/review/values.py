@@ -8,7 +8,7 @@ import msgspec
 
 from localcloud.control.check import diff_kind
 from localcloud.engine.values import UNKNOWN
-from localcloud.review_shapes import PropertyChange
+from localcloud.review.shapes import PropertyChange
 
 SHOWN = 100  # characters of one value; what is longer is cut around the first difference
 LEAD = 20  # characters shown before that difference

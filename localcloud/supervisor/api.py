@@ -8,10 +8,20 @@ import msgspec
 from aiohttp import web
 
 from localcloud.host.spec import HostError
-from localcloud.shapes import Access, CloudStatus, Fire, Outside, Query, QueryAnswer, ResourceLine, Secret, TokenRequest
+from localcloud.supervisor.shapes import (
+    Access,
+    CloudStatus,
+    Fire,
+    Outside,
+    Query,
+    QueryAnswer,
+    ResourceLine,
+    Secret,
+    TokenRequest,
+)
 
 if TYPE_CHECKING:
-    from localcloud.supervisor import Supervisor
+    from localcloud.supervisor.process import Supervisor
 
 
 class Api:

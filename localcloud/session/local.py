@@ -16,14 +16,14 @@ from typing import Any
 
 import msgspec
 
-from localcloud import address
+from localcloud.control import address
 from localcloud.control.client import ControlClient, Supervisor
 from localcloud.control.kinds import Tenancy
 from localcloud.engine.config import load_program
 from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
 from localcloud.engine.state import Record, State
-from localcloud.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
+from localcloud.supervisor.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
 
 START_S = 300  # seconds; the first start installs Azurite
 STOP_S = 60
@@ -84,7 +84,8 @@ class LocalStack:
 
     def _start(self, say: Say) -> Supervisor:
         tenancy = tenancy_of(self.program())
-        command = [sys.executable, "-m", "localcloud.supervisor", str(self.home), msgspec.json.encode(tenancy).decode()]
+        who = msgspec.json.encode(tenancy).decode()
+        command = [sys.executable, "-m", "localcloud.supervisor.process", str(self.home), who]
         log = self.home / "supervisor.log"
         with log.open("wb") as errors:
             process = subprocess.Popen(
@@ -111,16 +112,18 @@ class LocalStack:
     def stop(self) -> bool:
         """Stop every process, keep all data; False when nothing ran."""
         found = address.read(self.home)
-        if found is None:
+        # One that is starting, or hangs, takes no calls: its lock names it.
+        pid = found.pid if found else address.holder(self.home)
+        if pid is None:
             return False
-        _end(found.pid)
+        _end(pid)
         deadline = time.monotonic() + STOP_S
         while time.monotonic() < deadline:
-            if not _alive(found.pid):
-                address.remove(self.home, found.pid)
+            if not _alive(pid):
+                address.remove(self.home, pid)
                 return True
             time.sleep(POLL_S)
-        raise LocalCloudError(f"process {found.pid} did not end within {STOP_S} s; end it with: kill -9 {found.pid}")
+        raise LocalCloudError(f"process {pid} did not end within {STOP_S} s; end it with: kill -9 {pid}")
 
     def reset(self) -> bool:
         """Stop everything and forget all local data; False when there was none."""

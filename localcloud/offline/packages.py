@@ -8,8 +8,8 @@ from components.packaging.builder import PackagePlan, build, plan
 from components.packaging.declaration import load
 from components.packaging.explain import explain
 from components.packaging.target import Target
-from localcloud.local import LocalCloudError
-from localcloud.previewing import preview_stack
+from localcloud.offline.previewing import preview_stack
+from localcloud.session.local import LocalCloudError
 
 PACKAGE_TYPE = "pulumi-python:dynamic/millrace:Package"
 

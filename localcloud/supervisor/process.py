@@ -1,11 +1,10 @@
 """The supervisor: one process that holds the local cloud of a stack together. Started by `up`, stopped by `down`.
 
 It owns the emulators, the control plane's record, the function apps and the one loopback API that engines and the
-command line speak to. `python -m localcloud.supervisor HOME SETTINGS` runs it in the foreground until SIGTERM.
+command line speak to. `python -m localcloud.supervisor.process HOME SETTINGS` runs it in the foreground until SIGTERM.
 """
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
@@ -15,19 +14,19 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from localcloud import address
-from localcloud.api import Api
-from localcloud.apps import Apps
+from localcloud.control import address
 from localcloud.control import api as control_api
 from localcloud.control.kinds import Locality, Tenancy
 from localcloud.control.plane import ControlPlane
 from localcloud.emulators.cloud import LocalCloud
-from localcloud.logbook import Logbook
-from localcloud.sites import Sites
+from localcloud.supervisor.api import Api
+from localcloud.supervisor.apps import Apps
+from localcloud.supervisor.logbook import Logbook
+from localcloud.supervisor.sites import Sites
 
 MANAGEMENT = "https://management.azure.com"
 MAX_REQUEST_BYTES = 64 << 20
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 STOP_S = 45  # seconds; longer than every part's own grace together
 
 
@@ -122,10 +121,8 @@ def main() -> None:
     home, tenancy = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Tenancy)
     os.umask(0o077)
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "supervisor.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with address.held(home) as ours:
+        if not ours:
             sys.exit(f"another supervisor holds {home}; stop it with ./millrace down")
         asyncio.run(run(home, tenancy))
 
