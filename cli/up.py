@@ -20,10 +20,12 @@ def up(
     """Start the local cloud, apply the program, feed it its sample. Next: ./millrace status, query, logs, down."""
     from localcloud.session.running import bring_up  # late: `--help` must not load the SDKs
 
-    if engine != "embedded":
-        raise typer.BadParameter(f"engine must be embedded, got {engine!r}; the real engine: ./millrace pulumi up")
+    if engine not in ("embedded", "pulumi"):
+        raise typer.BadParameter(f"engine must be embedded or pulumi, got {engine!r}")
+    if engine == "pulumi" and system:
+        raise typer.BadParameter("--system goes with the embedded engine; Pulumi's own applies the whole stack")
     screen = Screen(json=json)
-    report = bring_up(local_stack(), systems=system or [], sample=sample, working=screen.working)
+    report = bring_up(local_stack(), systems=system or [], sample=sample, working=screen.working, engine=engine)
     screen.document(report)
     _show(screen, report)
     if any(result.state == "failed" for result in report.systems.values()):

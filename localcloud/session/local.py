@@ -23,11 +23,13 @@ from localcloud.engine.config import load_program
 from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
 from localcloud.engine.state import Record, State
+from localcloud.session import pulumi_record
 from localcloud.supervisor.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
 
 START_S = 300  # seconds; the first start installs Azurite
 STOP_S = 60
 POLL_S = 0.1
+ENGINE_FILE = "engine"
 SYSTEM_TYPE = "millrace:system:System"
 
 Say = Callable[[str], None]
@@ -149,6 +151,7 @@ class LocalStack:
         state = State(self.home / "engine.sqlite")
         try:
             with state.only_writer():
+                self.engine_runs("embedded")
                 return run(
                     program,
                     cloud=ControlClient(supervisor),
@@ -166,6 +169,8 @@ class LocalStack:
 
     def records(self) -> dict[str, Record]:
         """What the last run left, by urn; empty before the first."""
+        if self.last_engine() == "pulumi":
+            return pulumi_record.records(pulumi_record.checkpoint(self.home, self.program().project, self.stack))
         file = self.home / "engine.sqlite"
         if not file.exists():
             return {}
@@ -174,6 +179,18 @@ class LocalStack:
             return state.records()
         finally:
             state.close()
+
+    def last_engine(self) -> str:
+        """Which engine changed this stack last: `embedded` or `pulumi`. Each keeps a record of its own."""
+        try:
+            return (self.home / ENGINE_FILE).read_text()
+        except FileNotFoundError:
+            return "embedded"
+
+    def engine_runs(self, engine: str) -> None:
+        """Say that an engine is about to change this stack."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / ENGINE_FILE).write_text(engine)
 
     # ---- what runs
 

@@ -17,6 +17,7 @@ from types import FrameType
 from localcloud.engine.plugin_guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
 from localcloud.engine.pulumi_cli.find import cached_cli, find_cli, require_cli
 from localcloud.session.local import LocalCloudError, LocalStack
+from localcloud.session.pulumi_record import checkpoint
 
 BIN = Path(__file__).resolve().parents[1] / "engine" / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
@@ -44,10 +45,17 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
         )
     cli = require_cli(_say)
     LocalStack(root, stack).ensure(_say)
-    if not _state_file(root, stack).exists():
-        _make_stack(cli, stack, root, select=_selected_stack(root) is None)
+    prepare(cli, stack, root)
+    if _command(args) not in ("preview", "pre"):
+        LocalStack(root, stack).engine_runs("pulumi")
     _say(f"MILLRACE LOCAL CLOUD, stack {stack}: nothing here reaches Azure or AWS")
     return _run([str(cli), *args], root)
+
+
+def prepare(cli: Path, stack: str, root: Path) -> None:
+    """Make Pulumi's stack if it does not exist yet."""
+    if not _state_file(root, stack).exists():
+        _make_stack(cli, stack, root, select=_selected_stack(root) is None)
 
 
 def environment(root: Path = ROOT) -> dict[str, str]:
@@ -146,8 +154,7 @@ def _short(stack: str) -> str:
 
 
 def _state_file(root: Path, stack: str) -> Path:
-    project = LocalStack(root, DEFAULT_STACK).program().project
-    return _home(root) / "backend" / ".pulumi" / "stacks" / project / f"{stack}.json"
+    return checkpoint(_home(root).parent, LocalStack(root, DEFAULT_STACK).program().project, stack)
 
 
 def _home(root: Path) -> Path:

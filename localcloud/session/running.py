@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import msgspec
 
 from localcloud.control.client import Supervisor
-from localcloud.engine.deployment import Step
-from localcloud.engine.state import Record
 from localcloud.host.spec import InvocationResult
+from localcloud.session import pulumi_up
 from localcloud.session.feeding import feed_sample
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.supervisor.shapes import CloudStatus
@@ -70,7 +69,9 @@ class UpReport(msgspec.Struct, kw_only=True):
     endpoints: dict[str, str]
 
 
-def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Working) -> UpReport:
+def bring_up(
+    stack: LocalStack, *, systems: list[str], sample: bool, working: Working, engine: str = "embedded"
+) -> UpReport:
     """Make the local cloud as the program says and try it; raises `LocalCloudError` when the program does not apply.
 
     Ctrl-C ends a local cloud that this call started; one that ran before stays.
@@ -79,12 +80,12 @@ def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Wo
     try:
         with working("starting the local cloud") as step:
             supervisor = stack.ensure(step.tell)
-        resources = _apply(stack, supervisor, systems, working)
+        resources = _apply(stack, supervisor, systems, engine, working)
         applied_s = time.monotonic() - began
         wanted = [name for name in _declared(stack) if not systems or name in systems]
         reports = {name: _try(stack, name, sample=sample, working=working) for name in wanted}
         return UpReport(
-            engine="embedded",
+            engine=engine,
             seconds=round(time.monotonic() - began, 2),
             applied_seconds=round(applied_s, 2),
             resources=resources,
@@ -97,24 +98,27 @@ def bring_up(stack: LocalStack, *, systems: list[str], sample: bool, working: Wo
         raise
 
 
-def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], working: Working) -> Resources:
+def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], engine: str, working: Working) -> Resources:
     with working("applying the program") as step:
         seen: Counter[str] = Counter()
 
-        def progress(what: Step, record: Record) -> None:
+        def progress(what: str, name: str) -> None:
             seen[what] += 1
-            step.tell(f"{sum(seen.values())} resources, {what} {record.name}")
+            step.tell(f"{sum(seen.values())} resources, {what} {name}")
 
-        result = stack.apply(supervisor, progress, systems or None)
+        if engine == "pulumi":
+            counts, failures = pulumi_up.apply(stack, progress, step.tell)
+        else:
+            result = stack.apply(supervisor, lambda what, record: progress(what, record.name), systems or None)
+            counts, failures = Counter(result.counts), result.failures
         step.tell(", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
-    if result.failures:
-        raise LocalCloudError("the program was not applied as a whole:\n  " + "\n  ".join(result.failures))
-    counts = result.counts
+    if failures:
+        raise LocalCloudError("the program was not applied as a whole:\n  " + "\n  ".join(failures))
     return Resources(
-        created=counts.get("create", 0),
-        updated=counts.get("update", 0) + counts.get("replace", 0),
-        deleted=counts.get("delete", 0),
-        unchanged=counts.get("same", 0),
+        created=counts["create"],
+        updated=counts["update"] + counts["replace"],
+        deleted=counts["delete"],
+        unchanged=counts["same"],
     )
 
 

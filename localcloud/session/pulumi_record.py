@@ -1,0 +1,38 @@
+"""What Pulumi's own engine recorded of a local stack, as the embedded engine's records. Only reads."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localcloud.engine.state import Record
+
+
+def checkpoint(home: Path, project: str, stack: str) -> Path:
+    """Pulumi's file of a stack in the local backend under a stack's folder."""
+    return home / "pulumi" / "backend" / ".pulumi" / "stacks" / project / f"{stack}.json"
+
+
+def records(file: Path) -> dict[str, Record]:
+    """Every resource by urn; empty when Pulumi has recorded nothing."""
+    try:
+        state = msgspec.json.decode(file.read_bytes())
+    except FileNotFoundError:
+        return {}
+    found: list[dict[str, Any]] = (state["checkpoint"].get("latest") or {}).get("resources") or []
+    return {
+        one["urn"]: Record(
+            urn=one["urn"],
+            type=one["type"],
+            name=one["urn"].rsplit("::", 1)[-1],
+            custom=bool(one.get("custom")),
+            order=order,
+            parent=one.get("parent", ""),
+            id=one.get("id", ""),
+            inputs=one.get("inputs") or {},
+            outputs=one.get("outputs") or {},
+            dependencies=one.get("dependencies") or [],
+            protect=bool(one.get("protect")),
+        )
+        for order, one in enumerate(found)
+    }
