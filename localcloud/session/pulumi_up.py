@@ -24,6 +24,7 @@ def apply(
     """
     cli = require_cli(say)
     prepare(cli, stack.stack, stack.root)
+    stack.engine_runs("pulumi")
     command = [str(cli), "up", "--yes", "--skip-preview", "--json", "--stack", stack.stack, "--non-interactive"]
     counts: Counter[str] = Counter()
     failures: list[str] = []
