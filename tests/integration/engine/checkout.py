@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
-COPIED = ("components", "core", "handlers", "stacks", "localcloud")
+COPIED = ("cli", "components", "core", "handlers", "stacks", "localcloud")
 FILES = ("__main__.py", "Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.prod.yaml", "requirements.txt")
 LIMIT_S = 110
 SUBSCRIPTION, TENANT = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -1,9 +1,12 @@
 """The whole program on Pulumi itself: what a user's `pulumi up`, `up` again and `destroy` do."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
+from localcloud.outside.log_ingest import expected
 from tests.integration.engine.checkout import Checkout
 
 pytestmark = pytest.mark.timeout(300)
@@ -28,6 +31,21 @@ def test_up_up_edit_destroy(checkout: Checkout) -> None:
     assert (checkout.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
     refused = checkout.pulumi("stack", "init", "prod") and checkout.pulumi("preview", "--stack", "prod", fails=True)
     assert "STOP: stack millrace/prod is not local" in refused
+
+
+def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:
+    """`./millrace up --engine pulumi`: our progress, sample and summary around Pulumi's own run."""
+    command = [sys.executable, "-m", "cli", "up", "--engine", "pulumi", "--json"]
+    first, second = (
+        json.loads(subprocess.run(command, cwd=checkout.root, check=True, capture_output=True, timeout=200).stdout)
+        for _ in range(2)
+    )
+    assert first["engine"] == "pulumi"
+    assert first["resources"]["created"] > 40
+    assert first["systems"]["log_ingest"]["state"] == "idle"
+    assert first["systems"]["log_ingest"]["in"] == expected().records_in
+    assert second["resources"]["unchanged"] == first["resources"]["created"]
+    assert second["resources"]["created"] == second["resources"]["updated"] == 0
 
 
 def _steps(checkout: Checkout) -> dict[str, list[str]]:
