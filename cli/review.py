@@ -3,7 +3,6 @@
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -26,10 +25,18 @@ def review(
 
     from localcloud.review.review import review as make
 
-    signal.signal(signal.SIGTERM, _stop)  # a cancelled CI job leaves no temporary folder either
+    # A cancelled CI job leaves no process and no folder either. The handler only notes it: an exception out of a
+    # handler may land anywhere, also where it is swallowed.
+    cancelled: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: cancelled.append(number))
+
+    def look() -> None:
+        if cancelled:
+            raise SystemExit(128 + cancelled[0])
+
     screen = Screen(json=json)
     with screen.working("previewing both trees"):
-        made = make(ROOT, base=base, stacks=stack)
+        made = make(ROOT, base=base, stacks=stack, look=look)
     if output:
         user_path(output).write_text(made.markdown)
     screen.document(msgspec.to_builtins(made))
@@ -37,7 +44,3 @@ def review(
         sys.stdout.write(made.markdown)
     if made.refused:
         raise typer.Exit(1)
-
-
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal.SIGTERM)

@@ -9,6 +9,8 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from localcloud.review.text import comment
 from localcloud.session.local import LocalCloudError
 
 SNAPSHOT = Path(__file__).with_name("snapshot.py")
+LOOK_S = 0.2
 LIMIT_S = 300  # seconds for all previews of one tree
 FOREIGN = ("AWS_", "AZURE_", "ARM_", "PULUMI_", "IDENTITY_", "PYTHON")
 
@@ -38,13 +41,18 @@ class Review(msgspec.Struct, kw_only=True):
     """Whether a preview of this tree was refused: the program, as it is now, would not go up."""
 
 
-def review(root: Path, *, base: str | None = None, stacks: list[str] | None = None) -> Review:
-    """Compare the working tree in `root` with a commit, for these stacks (all by default); raises LocalCloudError."""
+def review(
+    root: Path, *, base: str | None = None, stacks: list[str] | None = None, look: Callable[[], None] = lambda: None
+) -> Review:
+    """Compare the working tree in `root` with a commit, for these stacks (all by default); raises LocalCloudError.
+
+    `look` is called every `LOOK_S` while previews run; what it raises ends them.
+    """
     found = find_base(root, base)
     with tempfile.TemporaryDirectory(prefix="millrace-review-") as temporary:
         folder = Path(temporary)
         extract(root, found, folder / "tree")
-        old, new = _sides([folder / "tree", root], stacks, folder)
+        old, new = _sides([folder / "tree", root], stacks, folder, look)
     _all_known(stacks, old, new)
     reviews = [compare(stack, old.get(stack), new.get(stack)) for stack in sorted(old.keys() | new.keys())]
     return Review(
@@ -55,7 +63,7 @@ def review(root: Path, *, base: str | None = None, stacks: list[str] | None = No
     )
 
 
-def _sides(trees: list[Path], stacks: list[str] | None, folder: Path) -> list[Sides]:
+def _sides(trees: list[Path], stacks: list[str] | None, folder: Path, look: Callable[[], None]) -> list[Sides]:
     """Preview the trees at the same time. Whatever happens, no process of ours is left."""
     secret = secrets.token_hex(32)  # one for both sides: equal secrets must look equal
     running: list[tuple[subprocess.Popen[bytes], Path]] = []
@@ -64,7 +72,7 @@ def _sides(trees: list[Path], stacks: list[str] | None, folder: Path) -> list[Si
             out = folder / f"side-{position}.json"
             request = {"root": str(tree), "stacks": stacks, "secret": secret, "out": str(out)}
             running.append((_start(tree, request, folder / f"side-{position}.log"), out))
-        return [_finish(process, out) for process, out in running]
+        return [_finish(process, out, look) for process, out in running]
     finally:
         for process, _ in running:
             process.kill()
@@ -85,16 +93,24 @@ def _start(tree: Path, request: dict[str, Any], log: Path) -> "subprocess.Popen[
     return process
 
 
-def _finish(process: "subprocess.Popen[bytes]", out: Path) -> Sides:
-    try:
-        code = process.wait(LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        raise LocalCloudError(f"review: a tree's previews must end within {LIMIT_S} s, and did not") from error
+def _finish(process: "subprocess.Popen[bytes]", out: Path, look: Callable[[], None]) -> Sides:
+    code = _await(process, look)
     if code == 0:
         return msgspec.json.decode(out.read_bytes(), type=Sides)
     tail = out.with_suffix(".log").read_text(errors="replace").strip().splitlines()[-5:]
     side = "the working tree" if out.stem.endswith("1") else "the base (is it older than ./millrace preview?)"
     raise LocalCloudError(f"review: {side} could not be previewed (exit {code}):\n  " + "\n  ".join(tail))
+
+
+def _await(process: "subprocess.Popen[bytes]", look: Callable[[], None]) -> int:
+    ends = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends:
+        look()
+        try:
+            return process.wait(LOOK_S)
+        except subprocess.TimeoutExpired:
+            continue
+    raise LocalCloudError(f"review: a tree's previews must end within {LIMIT_S} s, and did not")
 
 
 def _all_known(stacks: list[str] | None, old: Sides, new: Sides) -> None:

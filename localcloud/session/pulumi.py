@@ -17,7 +17,7 @@ from types import FrameType
 from localcloud.engine.plugin_guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
 from localcloud.engine.pulumi_cli.find import cached_cli, find_cli, require_cli
 from localcloud.session.local import LocalCloudError, LocalStack
-from localcloud.session.pulumi_record import checkpoint
+from localcloud.session.pulumi_record import checkpoint, mend
 
 BIN = Path(__file__).resolve().parents[1] / "engine" / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
@@ -53,7 +53,9 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
 
 
 def prepare(cli: Path, stack: str, root: Path) -> None:
-    """Make Pulumi's stack if it does not exist yet."""
+    """Make Pulumi's stack if it does not exist yet; mend its record if a killed run left only half of it."""
+    if mend(_state_file(root, stack)):
+        _say("Pulumi's record was cut off by a run that was killed: went back to its backup")
     if not _state_file(root, stack).exists():
         _make_stack(cli, stack, root, select=_selected_stack(root) is None)
 

@@ -1,5 +1,6 @@
 """What Pulumi's own engine recorded of a local stack, as the embedded engine's records. Only reads."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,26 @@ from localcloud.engine.state import Record
 def checkpoint(home: Path, project: str, stack: str) -> Path:
     """Pulumi's file of a stack in the local backend under a stack's folder."""
     return home / "pulumi" / "backend" / ".pulumi" / "stacks" / project / f"{stack}.json"
+
+
+def mend(file: Path) -> bool:
+    """Put Pulumi's own backup in the place of a record that a killed Pulumi wrote only half; True when it did.
+
+    What was made after the backup is made again by the next `up`: making what exists changes nothing, as on Azure.
+    """
+    backup = file.with_name(f"{file.name}.bak")
+    if not file.exists() or not backup.exists() or _whole(file) or not _whole(backup):
+        return False
+    shutil.copyfile(backup, file)
+    return True
+
+
+def _whole(file: Path) -> bool:
+    try:
+        msgspec.json.decode(file.read_bytes())
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def records(file: Path) -> dict[str, Record]:
