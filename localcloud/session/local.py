@@ -6,7 +6,6 @@ What the command line's `up`, `feed`, `wait`, `down` and `reset` do, without a w
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
 from localcloud.engine.state import Record, State
 from localcloud.session import pulumi_record
+from localcloud.session.processes import alive, end, own_environment
 from localcloud.supervisor.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
 
 START_S = 300  # seconds; the first start installs Azurite
@@ -92,12 +92,12 @@ class LocalStack:
         with log.open("wb") as errors:
             process = subprocess.Popen(
                 command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-                start_new_session=True, env=_own_environment(), text=True,
+                start_new_session=True, env=own_environment(), text=True,
             )  # fmt: skip
         try:
             self._await_ready(process, say, log)
         except BaseException:
-            _end(process.pid)
+            end(process.pid)
             process.wait()
             raise
         return self.require()
@@ -118,10 +118,10 @@ class LocalStack:
         pid = found.pid if found else address.holder(self.home)
         if pid is None:
             return False
-        _end(pid)
+        end(pid)
         deadline = time.monotonic() + STOP_S
         while time.monotonic() < deadline:
-            if not _alive(pid):
+            if not alive(pid):
                 address.remove(self.home, pid)
                 return True
             time.sleep(POLL_S)
@@ -289,31 +289,3 @@ def _others(systems: list[str]) -> Callable[[Record, dict[str, Record]], bool]:
         return False
 
     return keep
-
-
-def _own_environment() -> dict[str, str]:
-    """The supervisor's environment: ours, without what belongs to a cloud account of the person who started it."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "AZURE_", "ARM_", "PULUMI_", "IDENTITY_"))
-    }
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    try:
-        # A child of ours that has ended but was not waited for still has its number.
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        return True
-
-
-def _end(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
