@@ -6,9 +6,10 @@ Peers in the same run: the bare interpreter (the machine's limit) and one that o
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import Bench, figure, machine, seconds
+from benchmarks.measure import Bench, in_turn, machine
 from components.packaging.archive import unpack
 from components.packaging.builder import build
 from localcloud.offline.packages import package_plans
@@ -39,18 +40,13 @@ def run(root: Path, rounds: int) -> Bench:
         package = unpack(built.path, Path(folder) / "package")
         paths = [str(package), str(package / ".python_packages/lib/site-packages")]
         head = f"import sys; sys.path[:0] = {paths!r}; "
-        kinds = {
+        codes = {
             "bare interpreter": "pass",
             "imports of the libraries": head + "import azure.functions, boto3, urllib3, msgspec",
             "cold start: indexed, clients made": head + "import function_app; function_app.app.get_functions()",
         }
-        values: dict[str, list[float]] = {name: [] for name in kinds}
-        for lap in range(rounds + 1):
-            for name, code in kinds.items():
-                took = seconds(_python, code, package)
-                if lap:  # the first lap writes bytecode
-                    values[name].append(took)
-    rows = [figure(name, took) for name, took in values.items()]
+        # The lap that only warms up writes the bytecode.
+        rows = in_turn({name: partial(_python, code, package) for name, code in codes.items()}, rounds)
     return Bench(
         name="cold_start",
         machine=machine(),

@@ -4,7 +4,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -43,6 +43,17 @@ def figure(what: str, values: list[float], unit: str = "s") -> Figure:
         min=round(min(values), 4),
         max=round(max(values), 4),
     )
+
+
+def in_turn(kinds: Mapping[str, Callable[[], object]], rounds: int) -> list[Figure]:
+    """Each kind of work once a lap, `rounds` laps after one that warms up: a slow moment hits all of them alike."""
+    values: dict[str, list[float]] = {name: [] for name in kinds}
+    for lap in range(rounds + 1):
+        for name, work in kinds.items():
+            took = seconds(work)
+            if lap:
+                values[name].append(took)
+    return [figure(name, took) for name, took in values.items()]
 
 
 def seconds(work: Callable[..., object], *args: object, **kwargs: object) -> float:

@@ -6,9 +6,10 @@ Limit in the same run: the program without an engine's work, that is its imports
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import Bench, figure, machine, seconds
+from benchmarks.measure import Bench, in_turn, machine
 
 COMMANDS = {
     "second up": ["-m", "cli", "up", "--no-sample", "--json"],
@@ -21,14 +22,8 @@ COMMANDS = {
 def run(root: Path, rounds: int) -> Bench:
     """Each command in turn, `rounds` times."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    values: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for lap in range(rounds + 1):
-        for name, command in COMMANDS.items():
-            line = [sys.executable, *command]
-            took = seconds(subprocess.run, line, cwd=root, env=environment, check=True, capture_output=True)
-            if lap:
-                values[name].append(took)
-    rows = [figure(name, took) for name, took in values.items()]
+    run_it = partial(subprocess.run, cwd=root, env=environment, check=True, capture_output=True)
+    rows = in_turn({name: partial(run_it, [sys.executable, *command]) for name, command in COMMANDS.items()}, rounds)
     return Bench(
         name="up",
         machine=machine(),
