@@ -56,7 +56,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON document 
         ],
     )
     for name, problem in now.problems.items():
-        screen.text(f"\n{name} does not run: {problem}")
+        screen.text(f"\n{name} is in trouble: {problem}")
     screen.text("")
     screen.table(
         ["queue", "kind", "active", "in flight", "scheduled", "dead"],

@@ -1,9 +1,10 @@
 """Azurite as a child process: plain http on loopback, reached by our door only.
 
 Accounts must be named when Azurite starts, ours appear while it runs: so it starts with a fixed pool of slots with
-random keys, and `storage` maps account names to slots. Blobs are durable at once; queues are saved every 5 s and at
-an orderly stop, so a SIGKILL of Azurite loses queue messages of the last 5 s (a property of Azurite). A SIGKILL of
-*this* process does not: Azurite sees its stdin close and stops in order.
+random keys, and `storage` maps account names to slots. Azurite saves its lists of blobs, containers and messages every 5 s
+and at an orderly stop, so a SIGKILL of Azurite loses what it took in the last 5 s (a property of Azurite; measured). A
+SIGKILL of *this* process does not: Azurite sees its stdin close and stops in order. One that ends by itself is started
+again at once, on the same ports.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ import contextlib
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -29,11 +31,18 @@ SLOTS: Final = 24
 START_LIMIT_S: Final = 30.0
 STOP_LIMIT_S: Final = 8.0
 SAS_LIFETIME_S: Final = 86_400
+RESTART_S: Final = (0.2, 30.0)
+"""First and longest wait before an Azurite that ended is started again; doubled each time it does not come up."""
 _SAS_VERSION: Final = "2021-12-02"
+log = logging.getLogger("millrace.azurite")
 
 
 class Azurite:
-    """The child and its slots. `blob_url` and `queue_url` are its addresses once `start` returned."""
+    """The child and its slots. `blob_url` and `queue_url` are its addresses once `start` returned.
+
+    `restarted` is awaited after each unasked-for end, once Azurite listens again: what it forgot can be declared anew.
+    `problem` says why it does not run now, empty while it does.
+    """
 
     def __init__(self, folder: Path, ports: Ports) -> None:
         self._folder = private_folder(folder)
@@ -42,6 +51,9 @@ class Azurite:
         self._sas: dict[str, tuple[float, str]] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._pid_file = folder / "azurite.pid"
+        self._keeper: asyncio.Task[None] | None = None
+        self.restarted: Callable[[], Awaitable[None]] | None = None
+        self.problem = ""
         self.blob_url = self.queue_url = ""
 
     @property
@@ -54,8 +66,31 @@ class Azurite:
         otherwise.
         """
         installed = await install_azurite(say)
-        node, _ = node_files()
         await self._end_leftover()
+        await self._launch(installed)
+        self._keeper = asyncio.get_running_loop().create_task(self._keep(installed))
+
+    async def _keep(self, installed: Path) -> None:
+        """Starts Azurite again whenever it ends unasked."""
+        wait_s = RESTART_S[0]
+        while self._process is not None:
+            code = await self._process.wait()
+            self.problem = f"Azurite ended by itself ({code}) and is started again; it may have lost its last 5 s"
+            log.error("%s", self.problem)
+            await asyncio.sleep(wait_s)
+            try:
+                await self._launch(installed)
+                if self.restarted:
+                    await self.restarted()
+            except (RuntimeError, OSError) as error:
+                self.problem = str(error)
+                log.error("%s", error)  # noqa: TRY400 -- a sentence for people; the next try follows
+                wait_s = min(wait_s * 2, RESTART_S[1])
+            else:
+                self.problem, wait_s = "", RESTART_S[0]
+
+    async def _launch(self, installed: Path) -> None:
+        node, _ = node_files()
         blob_port, queue_port = self._ports.free("azurite-blob"), self._ports.free("azurite-queue")
         accounts = ";".join(f"{slot}:{key}" for slot, key in self._keys.items())
         log_file = self._folder / "azurite.log"
@@ -89,6 +124,9 @@ class Azurite:
 
     async def stop(self) -> None:
         """Asks Azurite to save and end; kills it after 8 s."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -135,6 +173,8 @@ class Azurite:
                 continue
             writer.close()
             return
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
         said = log_file.read_text(errors="replace")[-1000:]  # noqa: ASYNC240 -- the last thing this start does
         raise RuntimeError(f"Azurite must listen on port {port} within {START_LIMIT_S:.0f} s; it says: {said!r}")
 

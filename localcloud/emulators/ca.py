@@ -55,6 +55,16 @@ class CertificateAuthority:
         if not _lasts(self._server_file):
             self._make_server()
 
+    def problem(self) -> str:
+        """Empty while the certificate holds; clients refuse one that has ended."""
+        ends = _ends(self._server_file)
+        if ends > dt.datetime.now(dt.UTC):
+            return ""
+        return (
+            f"certificate: it must not have ended, got {ends:%Y-%m-%d}; renew it by starting anew (nothing is lost): "
+            "./millrace down && ./millrace up"
+        )
+
     def server_context(self) -> ssl.SSLContext:
         """TLS 1.2 or newer with the server certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -92,8 +102,11 @@ class CertificateAuthority:
 def _lasts(file: Path) -> bool:
     if not file.exists():
         return False
-    ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
-    return ends - dt.datetime.now(dt.UTC) > RENEW_BEFORE
+    return _ends(file) - dt.datetime.now(dt.UTC) > RENEW_BEFORE
+
+
+def _ends(file: Path) -> dt.datetime:
+    return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
 
 
 def _name(common_name: str) -> x509.Name:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from localcloud.emulators import disk
 from localcloud.emulators.access import Access
 from localcloud.emulators.aws.aws import Aws
 from localcloud.emulators.azurite import Azurite
@@ -48,7 +49,7 @@ class LocalCloud:
     ) -> None:
         self.subscription_id = subscription_id
         self._say, self._clock, self._token_lifetime_s = say, clock, token_lifetime_s
-        home = private_folder(home)
+        self._home = home = private_folder(home)
         self._ca = CertificateAuthority(home / "ca")
         ports = Ports(home / "ports.json")
         self.door = Door(ports, self._ca.server_context)
@@ -97,6 +98,15 @@ class LocalCloud:
         app.middlewares.insert(0, token_middleware(self._gate, audience, json_reply, self._counter(service)))
         self.endpoints[service] = await self.door.open_app(service, app)
         return self.endpoints[service]
+
+    def problems(self) -> dict[str, str]:
+        """What does not work now, and why: nothing, most of the time."""
+        found = {
+            "storage": self._azurite.problem,
+            "certificate": self._ca.problem(),
+            "disk": disk.problem(self._home),
+        }
+        return {name: problem for name, problem in found.items() if problem}
 
     async def queues(self) -> list[QueueDepth]:
         """The depth of every queue of every kind."""

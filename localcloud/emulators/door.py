@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
+from localcloud.emulators.disk import is_full
 from localcloud.emulators.ports import HOST, Ports
 
 MAX_BUFFERED_BODY: Final = 32 * 1024 * 1024
@@ -149,6 +150,9 @@ class Door:
             return refusal.response
         except (ConnectionError, asyncio.CancelledError):
             raise  # the caller went away
-        except Exception:
+        except Exception as error:
+            if is_full(error):
+                log.error("%s %s: the disk is full", service.name, call.operation)  # noqa: TRY400 -- no defect of ours
+                return web.Response(status=503, text="The local cloud's disk is full; see ./millrace status")
             log.exception("%s %s failed in the local cloud itself", service.name, call.operation)
             raise

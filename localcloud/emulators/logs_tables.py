@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from localcloud.emulators.logs_shape import Column, Row, iso, readers
 from localcloud.emulators.private_files import private_folder
+from localcloud.emulators.transaction import transaction
 
 QUERY_LIMIT_S: Final = 30.0
 _STEPS: Final = 20_000
@@ -50,10 +51,9 @@ class Tables:
                 taken = {other.lower() for other in self._names.values()}
                 sql_name = name if name.lower() not in taken else f"{workspace_name}_{name}"
                 body = ", ".join(f"{_quoted(c.name)} {c.sql_type}" for c in columns)
-                self._db.execute("begin immediate")
-                self._db.execute(f"create table {_quoted(sql_name)} ({body})")
-                self._db.execute("insert into _tables values (?, ?, ?)", (workspace, name, sql_name))
-                self._db.execute("commit")
+                with transaction(self._db):
+                    self._db.execute(f"create table {_quoted(sql_name)} ({body})")
+                    self._db.execute("insert into _tables values (?, ?, ?)", (workspace, name, sql_name))
                 self._names[workspace, name] = sql_name
             else:
                 have = {column.lower() for column in self._columns[sql_name]}
@@ -94,14 +94,8 @@ class Tables:
         ]
         names = ", ".join(map(_quoted, ["TimeGenerated", *read]))
         marks = ", ".join("?" * (len(read) + 1))
-        with self._lock:
-            self._db.execute("begin immediate")
-            try:
-                self._db.executemany(f"insert into {_quoted(sql_name)} ({names}) values ({marks})", values)  # noqa: S608
-            except BaseException:
-                self._db.execute("rollback")
-                raise
-            self._db.execute("commit")
+        with self._lock, transaction(self._db):
+            self._db.executemany(f"insert into {_quoted(sql_name)} ({names}) values ({marks})", values)  # noqa: S608
         return len(values)
 
     def query(self, sql: str) -> tuple[list[str], list[list[Any]]]:

@@ -41,10 +41,12 @@ class Storage:
         self._slot_of: dict[str, str] = json.loads(file.read_bytes()) if file.exists() else {}
         self.arm_ids: dict[str, str] = {}
         self._queues: set[tuple[str, str]] = set()
+        self._containers: set[tuple[str, str]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Opens the connections to Azurite."""
+        self._azurite.restarted = self._declare_again
         self._session = aiohttp.ClientSession(
             auto_decompress=False, connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
         )
@@ -61,6 +63,11 @@ class Storage:
             raise RuntimeError("Storage: the local cloud must be started first; await LocalCloud.start().")
         return self._session
 
+    @property
+    def whole(self) -> bool:
+        """Whether Azurite runs and knows what was declared: a caller must not be told that a container is not there."""
+        return not self._azurite.problem
+
     async def put_account(self, arm_id: str, name: str) -> None:
         """Gives an account name a slot."""
         self.arm_ids[name] = arm_id
@@ -76,15 +83,17 @@ class Storage:
 
     async def put_container(self, arm_id: str, account: str, name: str) -> None:  # noqa: ARG002 -- scopes derive from the account
         """Creates a blob container."""
-        await self._expect("PUT", self._azurite.blob_url, account, name, "restype=container", {201, 409})
+        await self._put_container(account, name)
+        self._containers.add((account, name))
 
     async def put_queue(self, arm_id: str, account: str, name: str) -> None:  # noqa: ARG002
         """Creates a queue."""
-        await self._expect("PUT", self._azurite.queue_url, account, name, "", {201, 204, 409})
+        await self._put_queue(account, name)
         self._queues.add((account, name))
 
     async def remove_container(self, account: str, name: str) -> None:
         """Removes a container and its blobs."""
+        self._containers.discard((account, name))
         if account in self._slot_of:
             await self._expect("DELETE", self._azurite.blob_url, account, name, "restype=container", {202, 404})
 
@@ -128,6 +137,19 @@ class Storage:
     def base(self, kind: str) -> str:
         """Azurite's address for "blob" or "queue"."""
         return self._azurite.blob_url if kind == "blob" else self._azurite.queue_url
+
+    async def _declare_again(self) -> None:
+        """What an Azurite that was killed had not saved yet: the containers and queues, if not what lay in them."""
+        for account, name in sorted(self._containers):
+            await self._put_container(account, name)
+        for account, name in sorted(self._queues):
+            await self._put_queue(account, name)
+
+    async def _put_container(self, account: str, name: str) -> None:
+        await self._expect("PUT", self._azurite.blob_url, account, name, "restype=container", {201, 409})
+
+    async def _put_queue(self, account: str, name: str) -> None:
+        await self._expect("PUT", self._azurite.queue_url, account, name, "", {201, 204, 409})
 
     async def _depth(self, account: str, name: str) -> QueueDepth:
         headers, _ = await self._call("GET", self._azurite.queue_url, account, f"/{name}", "comp=metadata")
@@ -199,6 +221,8 @@ class StorageService:
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Streams the request to Azurite and the answer back, headers included."""
+        if not self._storage.whole:
+            return storage_reply(503, "ServerBusy", "The server is busy.", {})
         account, raw_path = call.detail
         rest = raw_path[len(account) + 1 :]
         url = self._storage.target(self._storage.base(self.name), account, rest, request.raw_path.partition("?")[2])

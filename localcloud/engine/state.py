@@ -6,6 +6,7 @@ Written after every single step, so that a run killed half-way goes on where it 
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ from localcloud.engine.values import Values
 
 class StackBusyError(Exception):
     """Another run holds this stack."""
+
+
+class StateError(Exception):
+    """The record of a stack cannot be opened."""
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -48,8 +53,15 @@ class State:
         self._file = file
         self._mutex = threading.Lock()
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS resource (urn TEXT PRIMARY KEY, record BLOB NOT NULL)")
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("CREATE TABLE IF NOT EXISTS resource (urn TEXT PRIMARY KEY, record BLOB NOT NULL)")
+        except sqlite3.OperationalError as error:
+            free_mb = shutil.disk_usage(file.parent).free // 1_000_000
+            raise StateError(
+                f"the engine's record {file} must be readable and writable, got: {error} ({free_mb} MB free on its "
+                "disk); free some space or mend the file's rights, then run this again: nothing was changed"
+            ) from error
 
     def close(self) -> None:
         """Close the file; records are already on disk."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from localcloud.host.line_file import LineFile
 from localcloud.host.spec import InvocationResult
 
 _KEPT = 200  # results of each function in memory
-_FILE_BYTES = 4 << 20  # then the file becomes the older one, and the older one goes
+_FILE_BYTES = 4 << 20
 
 
 class Results:
@@ -19,17 +20,14 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         """`folder` receives `invocations.jsonl` and its predecessor."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "invocations.jsonl"
+        path = folder / "invocations.jsonl"
+        self._file = LineFile(path, _FILE_BYTES)
         self._kept: dict[str, deque[InvocationResult]] = {}
         self.runs: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.counts: dict[str, Counter[str]] = {}
-        for result in _read(self._path):
+        for result in _read(path):
             self._kept.setdefault(result.function, deque(maxlen=_KEPT)).append(result)
-        if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
-            with self._path.open("ab") as file:
-                file.write(b"\n")  # ends the half line of a host that was killed
 
     def add(self, result: InvocationResult) -> None:
         """Count and keep one result."""
@@ -37,10 +35,7 @@ class Results:
         self.runs[result.function] += 1
         self.failures[result.function] += not result.ok
         self.counts.setdefault(result.function, Counter()).update(result.counts)
-        if self._path.exists() and self._path.stat().st_size > _FILE_BYTES:
-            self._path.replace(self._path.with_suffix(".1.jsonl"))
-        with self._path.open("ab") as file:
-            file.write(msgspec.json.encode(result) + b"\n")
+        self._file.append(msgspec.json.encode(result))
 
     def last(self, function: str) -> InvocationResult | None:
         """The newest result of a function, also one from before a restart of the host."""

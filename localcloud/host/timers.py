@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.workers.ncrontab import Schedule
+from localcloud.emulators.disk import is_full
 
 _NAP_S = 30.0  # longest sleep at a time, so that a clock that jumps is noticed
 
@@ -50,7 +51,12 @@ class Timer:
 
     def _plan(self, after: datetime) -> datetime:
         self.next = self._schedule.next(after)
-        self._note.write_text(json.dumps({"schedule": self._schedule.text, "next": self.next.isoformat()}), "utf-8")
+        try:
+            self._note.write_text(json.dumps({"schedule": self._schedule.text, "next": self.next.isoformat()}), "utf-8")
+        except OSError as error:
+            if not is_full(error):
+                raise
+            # Only a restart needs the note; the timer itself goes on.
         return self.next
 
     def _noted(self) -> datetime | None:

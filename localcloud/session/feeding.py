@@ -1,6 +1,7 @@
 """How the outside world gives each system its input locally: one entry a system, its own module knows the content."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +41,32 @@ def _log_bucket(stack: LocalStack, system: str) -> tuple[Put, Callable[[str], No
     s3, sqs = (_client(service, endpoints, keys) for service in ("s3", "sqs"))
 
     def put(key: str, body: bytes | Path) -> None:
-        if isinstance(body, Path):
-            s3.upload_file(str(body), outputs["bucket"], key)
-        else:
-            s3.put_object(Bucket=outputs["bucket"], Key=key, Body=body)
+        with _told(stack, key):
+            if isinstance(body, Path):
+                s3.upload_file(str(body), outputs["bucket"], key)
+            else:
+                s3.put_object(Bucket=outputs["bucket"], Key=key, Body=body)
 
     def send(body: str) -> None:
-        sqs.send_message(QueueUrl=outputs["queueUrl"], MessageBody=body)
+        with _told(stack, "a message"):
+            sqs.send_message(QueueUrl=outputs["queueUrl"], MessageBody=body)
 
     return put, send
+
+
+@contextmanager
+def _told(stack: LocalStack, what: str) -> Iterator[None]:
+    """What AWS' SDK raises, as a sentence, with what is wrong with the local cloud if it knows."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (Boto3Error, BotoCoreError, ClientError) as error:
+        problems = "".join(f"\n  {problem}" for problem in stack.status().problems.values())
+        raise LocalCloudError(
+            f"feed: {what} must be taken by the local cloud, got: {error}; what was given before it stays{problems}"
+        ) from error
 
 
 def _client(service: str, endpoints: dict[str, str], keys: Outside) -> Any:

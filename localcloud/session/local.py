@@ -18,6 +18,7 @@ import msgspec
 from localcloud.control import address
 from localcloud.control.client import ControlClient, Supervisor
 from localcloud.control.kinds import Tenancy
+from localcloud.emulators import disk
 from localcloud.engine.config import load_program
 from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
@@ -85,6 +86,8 @@ class LocalStack:
             return self.running() or self._start(say)
 
     def _start(self, say: Say) -> Supervisor:
+        if full := disk.problem(self.home):
+            raise LocalCloudError(full)
         tenancy = tenancy_of(self.program())
         who = msgspec.json.encode(tenancy).decode()
         command = [sys.executable, "-m", "localcloud.supervisor.process", str(self.home), who]
@@ -232,6 +235,7 @@ class LocalStack:
                 raise LocalCloudError(
                     f"still in flight after {timeout_s:g} s: {status.in_flight} messages ({', '.join(waiting)}), "
                     f"{status.busy} handlers running; see ./millrace logs, or wait longer with --timeout"
+                    + "".join(f"\n  {problem}" for problem in status.problems.values())
                 )
             time.sleep(POLL_S)
 

@@ -5,7 +5,7 @@ from localcloud.control.client import Unreachable
 from localcloud.engine.config import ConfigError
 from localcloud.engine.embedded import ProgramError
 from localcloud.engine.provider import Refused
-from localcloud.engine.state import StackBusyError
+from localcloud.engine.state import StackBusyError, StateError
 from localcloud.host.spec import HostError
 from localcloud.session.local import LocalCloudError
 
@@ -18,5 +18,6 @@ EXPECTED: tuple[type[Exception], ...] = (
     ProgramError,
     Refused,
     StackBusyError,
+    StateError,
     Unreachable,
 )

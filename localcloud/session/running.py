@@ -113,7 +113,8 @@ def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], engine
             counts, failures = Counter(result.counts), result.failures
         step.tell(", ".join(f"{count} {what}" for what, count in sorted(seen.items())))
     if failures:
-        raise LocalCloudError("the program was not applied as a whole:\n  " + "\n  ".join(failures))
+        reasons = "\n  ".join([*failures, *stack.status().problems.values()])
+        raise LocalCloudError(f"the program was not applied as a whole:\n  {reasons}")
     return Resources(
         created=counts["create"],
         updated=counts["update"] + counts["replace"],

@@ -52,7 +52,7 @@ class Api:
         apps = self._apps.statuses()
         answer = CloudStatus(
             apps=apps,
-            problems=self._apps.problems(),
+            problems={**self._apps.problems(), **self._cloud.problems()},
             queues=[depth for depth in await self._cloud.queues() if depth.name not in dead],
             resources=[ResourceLine(type=one.type, id=one.id, name=one.name) for one in plane.resources()],
             endpoints=self._endpoints(),

@@ -87,7 +87,6 @@ class Supervisor:
         await self.apps.stop()
         await self.cloud.stop()
         self.plane.close()
-        self.logbook.close()
 
 
 def _say(message: str) -> None:

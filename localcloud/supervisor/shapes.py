@@ -21,7 +21,7 @@ class CloudStatus(msgspec.Struct, kw_only=True):
 
     apps: list[AppStatus]
     problems: dict[str, str]
-    """Apps that do not run, and why."""
+    """Apps that do not run, parts of the cloud that do not work (storage, disk, certificate), and why."""
     queues: list[QueueDepth]
     resources: list[ResourceLine]
     endpoints: dict[str, str]

@@ -1,9 +1,10 @@
-"""A supervisor that is killed in the middle of work: the next `up` goes on where it was, and nothing is lost."""
+"""Parts of the cloud end in the middle of work, in order or by SIGKILL: it goes on where it was, and nothing is lost."""
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,17 @@ import pytest
 from localcloud.control import address
 from tests.e2e.project import Project, living
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
+    pytest.mark.timeout(240),
+]
 FILES, LINES = 30, 400
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Project]:
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Messages of a worker that died come back after 5 s here, not after 6 min."""
-    project = Project(tmp_path / "project")
+    project = Project(tmp_path_factory.mktemp("killed") / "project")
     project.edit("stacks/log_ingest.py", "VISIBILITY_S = 360", "VISIBILITY_S = 5")
     try:
         project.up("--no-sample")
@@ -27,19 +31,90 @@ def cloud(tmp_path: Path) -> Iterator[Project]:
         project.down()
 
 
-def test_nothing_is_lost_and_no_process_is_left_of_it(cloud: Project, tmp_path: Path) -> None:
-    folder = tmp_path / "killed"
-    folder.mkdir()
-    for file in range(FILES):
-        (folder / f"{file}.json").write_bytes(b"".join(b'{"of": %d, "n": %d}\n' % (file, n) for n in range(LINES)))
-    cloud.json("feed", "log_ingest", str(folder))
+def kill_the_supervisor(cloud: Project) -> None:
     running, processes = address.read(cloud.home), cloud.processes()
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
     counts = cloud.up("--no-sample")["resources"]
     assert (counts["created"], counts["updated"], counts["deleted"]) == (0, 0, 0)
     assert living(processes) == set()
+
+
+def kill_the_worker(cloud: Project) -> None:
+    (app,) = cloud.stack.status().apps
+    pid = app.instances[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def down_and_up(cloud: Project) -> None:
+    processes = cloud.processes()
+    cloud.json("down")
+    assert living(processes) == set()
+    cloud.up("--no-sample")
+
+
+@pytest.mark.parametrize("end", [kill_the_supervisor, kill_the_worker, down_and_up])
+def test_nothing_is_lost(cloud: Project, tmp_path: Path, end: Callable[[Project], None]) -> None:
+    folder = tmp_path / end.__name__
+    folder.mkdir()
+    for file in range(FILES):
+        line = f'{{"by": "{end.__name__}", "of": {file}, "n": %d}}\n'
+        (folder / f"{file}.json").write_text("".join(line % number for number in range(LINES)))
+    cloud.json("feed", "log_ingest", str(folder))
+    end(cloud)
     cloud.settle()
-    (figures,) = cloud.stack.query("select count(distinct Record_Id), count(distinct Raw_Data) from Code42Logs_CL").rows
+    sql = "select count(distinct Record_Id), count(distinct Raw_Data) from Code42Logs_CL where Key like ?"
+    (figures,) = cloud.stack.query(sql.replace("?", f"'{end.__name__}/%'")).rows
     assert figures == [FILES * LINES, FILES * LINES]
     assert cloud.dead_letters() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with little room, where `.millrace` lies."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=190m", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no right to mount a small file system here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_everything_goes_on_when_there_is_room(tmp_path: Path, small_disk: Path) -> None:
+    project = Project(tmp_path / "project")
+    (project.root / ".millrace").symlink_to(small_disk)
+    project.edit("stacks/log_ingest.py", "VISIBILITY_S = 360", "VISIBILITY_S = 5")
+    ballast, file = small_disk / "ballast", tmp_path / "lines.json"
+    file.write_text("".join(f'{{"n": {number}}}\n' for number in range(LINES)))
+    try:
+        project.up("--no-sample")
+        project.feed(file)
+        with ballast.open("wb", buffering=0) as writer:
+            while _written(writer, 1 << 20) or _written(writer, 1 << 12):
+                pass
+        refused = project.run("feed", "log_ingest", str(file))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "MB free" in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
+        ballast.unlink()
+        project.feed(file)
+        assert project.stack.status().problems == {} or "disk" in project.stack.status().problems
+        (figures,) = project.stack.query(
+            "select count(*), count(distinct Record_Id), count(distinct Raw_Data) from Code42Logs_CL"
+        ).rows
+        assert figures == [2 * LINES, 2 * LINES, LINES]  # the same file twice is two versions
+    finally:
+        project.down()
+
+
+def _written(writer: object, size: int) -> bool:
+    try:
+        return writer.write(bytes(size)) == size  # type: ignore[attr-defined]
+    except OSError:
+        return False

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from localcloud.emulators.private_files import private_folder
+from localcloud.emulators.transaction import transaction
 
 _SCHEMA: Final = """
 create table if not exists buckets (name text primary key, created real not null, settings text not null);
@@ -140,11 +141,7 @@ class ObjectStore:
     ) -> ObjectVersion:
         """Makes `file` the latest version of a key (None: a delete marker)."""
         version = _new_version() if bucket.versioning == "Enabled" else NULL_VERSION
-        dropped = []
-        self._db.execute("begin immediate")
-        if version == NULL_VERSION:
-            dropped = self._drop(bucket.name, key, NULL_VERSION)
-        self._db.execute("update objects set latest = 0 where bucket = ? and key = ? and latest", (bucket.name, key))
+        dropped: list[str] = []
         marker = file is None
         row = (
             bucket.name,
@@ -158,12 +155,17 @@ class ObjectStore:
             json.dumps(headers),
             file.name if file else "",
         )
-        cursor = self._db.execute(
-            "insert into objects (bucket, key, version, latest, marker, etag, size, modified, headers, file) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
-        self._db.execute("commit")
+        with transaction(self._db):
+            if version == NULL_VERSION:
+                dropped = self._drop(bucket.name, key, NULL_VERSION)
+            self._db.execute(
+                "update objects set latest = 0 where bucket = ? and key = ? and latest", (bucket.name, key)
+            )
+            cursor = self._db.execute(
+                "insert into objects (bucket, key, version, latest, marker, etag, size, modified, headers, file) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
         self._unlink(dropped)
         return ObjectVersion(
             cursor.lastrowid or 0, bucket.name, key, version, True, marker, etag, size, row[7], headers, row[9]
@@ -180,13 +182,12 @@ class ObjectStore:
 
     def delete(self, bucket: str, key: str, version: str) -> None:
         """Removes one version for good; the one before it becomes the latest."""
-        self._db.execute("begin immediate")
-        dropped = self._drop(bucket, key, version)
-        self._db.execute(
-            "update objects set latest = 1 where seq = (select max(seq) from objects where bucket = ? and key = ?)",
-            (bucket, key),
-        )
-        self._db.execute("commit")
+        with transaction(self._db):
+            dropped = self._drop(bucket, key, version)
+            self._db.execute(
+                "update objects set latest = 1 where seq = (select max(seq) from objects where bucket = ? and key = ?)",
+                (bucket, key),
+            )
         self._unlink(dropped)
 
     def keys(self, bucket: str, prefix: str, after: str, *, versions: bool = False) -> Iterator[ObjectVersion]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcloud.emulators.queue_depth import QueueDepth
+from localcloud.emulators.transaction import transaction
 
 EXPIRE_EVERY_MS: Final = 5000
 """Retention is in minutes to days: looking every few seconds keeps a receive independent of the queue's depth."""
@@ -101,7 +102,7 @@ class QueueStore:
     def remove(self, name: str) -> None:
         """Removes a queue and its messages."""
         self._queues.pop(name, None)
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute("delete from queues where name = ?", (name,))
             self._db.execute("delete from messages where queue = ?", (name,))
 
@@ -117,7 +118,7 @@ class QueueStore:
             (queue, str(uuid.uuid4()), body, json.dumps(attributes), sender, now, now + delay_s * 1000, now + retention)
             for body, attributes, delay_s in messages
         ]
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "insert into messages (queue, id, body, attributes, sender, sent, visible, expires) "
                 "values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -131,7 +132,7 @@ class QueueStore:
         now = self.now()
         maximum, dead_queue = self.redrive(queue)
         received: list[Received] = []
-        with self._transaction():
+        with transaction(self._db):
             self._expire(queue, now)
             while len(received) < limit:
                 rows = self._db.execute(
@@ -238,20 +239,6 @@ class QueueStore:
     def _wake(self, queue: str) -> None:
         if queue in self._arrivals:
             self._arrivals[queue].set()
-
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._db)
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("begin immediate")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._db.execute("commit" if kind is None else "rollback")
 
 
 def _seq(receipt: str) -> int:

@@ -1,6 +1,9 @@
 """SIGKILL of the process that holds the cloud: what a client was told is stored is still there afterwards."""
 
+import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from azure.core.exceptions import HttpResponseError
 from azure.monitor.ingestion import LogsIngestionClient
 from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient
 from botocore.config import Config
 
 from tests.integration.emulators.local import REGION, FixedToken
+from tests.integration.host.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,3 +99,26 @@ def test_everything_acknowledged_survives(tmp_path: Path) -> None:
         except subprocess.TimeoutExpired:
             continue
     assert not Path(f"/proc/{azurite}").exists()
+
+
+def taken(blob: BlobClient) -> bool:
+    """Whether a blob was taken; 503 is what clients try again: Azurite is on its way."""
+    try:
+        blob.upload_blob(b"data", overwrite=True)
+    except HttpResponseError as error:
+        assert error.status_code == 503
+        return False
+    return True
+
+
+def test_an_azurite_that_is_killed_comes_back_with_what_was_declared(tmp_path: Path) -> None:
+    with running(tmp_path) as said:
+        blob, queue = storage(said)
+        os.kill(said["azurite"], signal.SIGKILL)
+        asyncio.run(until(lambda: taken(blob), limit_s=30))
+        assert blob.download_blob().readall() == b"data"
+        queue.send_message("hello")
+        message = queue.receive_message()
+        assert message is not None
+        assert message.content == "hello"
+        assert int((tmp_path / "azurite" / "azurite.pid").read_text()) != said["azurite"]
