@@ -1,7 +1,7 @@
 """Azurite as a child process: plain http on loopback, reached by our door only.
 
 Accounts must be named when Azurite starts, ours appear while it runs: so it starts with a fixed pool of slots with
-random keys, and `storage` maps account names to slots. Azurite saves its lists of blobs, containers and messages every 5 s
+random keys, and `storage` maps account names to slots. Azurite saves what it lists (blobs, queues, messages) every 5 s
 and at an orderly stop, so a SIGKILL of Azurite loses what it took in the last 5 s (a property of Azurite; measured). A
 SIGKILL of *this* process does not: Azurite sees its stdin close and stops in order. One that ends by itself is started
 again at once, on the same ports.

@@ -26,9 +26,9 @@ def test_a_transaction_that_fails_leaves_nothing_and_the_next_one_works(tmp_path
     db = sqlite3.connect(tmp_path / "it.sqlite", isolation_level=None)
     db.execute("create table t (x blob)")
     limited(db, 8)
+    many = [(bytes(4000),)] * 100
     with pytest.raises(sqlite3.OperationalError) as caught, transaction(db):
-        for _ in range(100):
-            db.execute("insert into t values (zeroblob(4000))")
+        db.executemany("insert into t values (?)", many)
     assert is_full(caught.value)
     assert not db.in_transaction
     with transaction(db):
