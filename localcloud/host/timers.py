@@ -36,8 +36,7 @@ class Timer:
         while True:
             now = self._now()
             if due is None or due > now:
-                due = self._plan(now)
-                await self._sleep_until(due)
+                due = await self._sleep_until(self._plan(now))
             late = (self._now() - due).total_seconds()
             await self._run(self.request(past_due=late > 1))
             due = self._plan(self._now())
@@ -67,6 +66,10 @@ class Timer:
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
-    async def _sleep_until(self, moment: datetime) -> None:
-        while (left := (moment - self._now()).total_seconds()) > 0:  # noqa: ASYNC110 - for a clock
+    async def _sleep_until(self, moment: datetime) -> datetime:
+        """Answers the moment that came: an earlier one, if the clock was set back meanwhile."""
+        while (left := (moment - self._now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, _NAP_S))
+            if self._schedule.next(self._now()) < moment:
+                moment = self._plan(self._now())
+        return moment
