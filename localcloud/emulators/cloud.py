@@ -12,7 +12,7 @@ from localcloud.emulators.aws.aws import Aws
 from localcloud.emulators.azurite import Azurite
 from localcloud.emulators.ca import CertificateAuthority
 from localcloud.emulators.door import Door
-from localcloud.emulators.entra_gate import EntraGate, json_reply, token_middleware
+from localcloud.emulators.entra_gate import EntraGate, token_middleware
 from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
 from localcloud.emulators.identity_site import TOKEN_PATH, IdentitySite
 from localcloud.emulators.logs import Logs
@@ -95,7 +95,7 @@ class LocalCloud:
         """Serves somebody else's application behind the door: the bearer token for `audience` is checked first and its
         claims are in `request["claims"]`. Answers the address, which is also in `endpoints[service]`.
         """
-        app.middlewares.insert(0, token_middleware(self._gate, audience, json_reply, self._counter(service)))
+        app.middlewares.insert(0, token_middleware(self._gate, audience, self._counter(service)))
         self.endpoints[service] = await self.door.open_app(service, app)
         return self.endpoints[service]
 

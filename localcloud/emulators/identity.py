@@ -23,6 +23,8 @@ MANAGED_IDENTITY_LIFETIME_S: Final = 86_400
 """Entra gives tokens of managed identities 24 hours."""
 DEPLOYER: Final = "deployer"
 _CACHED_TOKENS: Final = 4096
+MAX_TOKEN_BYTES: Final = 20_000
+"""What STS takes at most; HTTP headers hold less."""
 _SKEW_S: Final = 300
 """Entra back-dates nbf by five minutes; verifiers allow as much."""
 KNOWN_AUDIENCES: Final = (
@@ -41,8 +43,8 @@ Claims = dict[str, Any]
 
 
 class TokenRefused(Exception):  # noqa: N818 -- says what happened, as callers read it
-    """A token that a service must not accept. `reason` is one of malformed, signature, issuer, audience, expired,
-    early.
+    """A token that a service must not accept. `reason` is one of malformed, signature, issuer, tenant, audience,
+    expired, early.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -165,11 +167,12 @@ class Identity:
         if now >= claims["exp"]:
             self._verified.pop(token, None)
             raise TokenRefused("expired", f"the token expired {int(now - claims['exp'])} s ago")
-        if now < claims.get("nbf", 0) - _SKEW_S:
+        if now < claims["nbf"] - _SKEW_S:
             raise TokenRefused("early", "the token is not valid yet")
         wanted = {_bare(audience) for audience in audiences}
         if _bare(str(claims.get("aud"))) not in wanted:
-            raise TokenRefused("audience", f"the token's audience is {claims.get('aud')}, expected {min(wanted)}")
+            found = _quoted(claims.get("aud"))
+            raise TokenRefused("audience", f"the token's audience is {found}, expected {min(wanted)}")
         return claims
 
     def check(self, token: str) -> Claims:
@@ -180,8 +183,10 @@ class Identity:
 
     def _check_signature(self, token: str) -> Claims:
         try:
+            if len(token) > MAX_TOKEN_BYTES:
+                raise TokenRefused("malformed", f"the token has more than {MAX_TOKEN_BYTES} bytes")
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:
             raise TokenRefused("malformed", "the token is not a JSON web token") from error
         if header.get("alg") != "RS256" or header.get("kid") != self.keys.kid:
             raise TokenRefused("signature", "the token is not signed by a key of this tenant")
@@ -189,13 +194,22 @@ class Identity:
         options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
         try:
             claims: Claims = jwt.decode(token, self.keys.public, algorithms=["RS256"], options=options)
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:
             raise TokenRefused("signature", "the token's signature is wrong") from error
         if claims.get("iss") != self.issuer:
-            raise TokenRefused("issuer", f"the token's issuer is {claims.get('iss')}, expected {self.issuer}")
-        if not isinstance(claims.get("exp"), int):
-            raise TokenRefused("malformed", "the token has no expiry")
+            raise TokenRefused("issuer", f"the token's issuer is {_quoted(claims.get('iss'))}, expected {self.issuer}")
+        if claims.get("tid") != self.tenant_id:
+            raise TokenRefused("tenant", f"the token is of tenant {_quoted(claims.get('tid'))}")
+        if not all(isinstance(claims.get(name), int) for name in ("exp", "nbf")):
+            raise TokenRefused("malformed", "the token must have its times: exp and nbf")
+        if not isinstance(claims.get("oid"), str):
+            raise TokenRefused("malformed", "the token must name its principal: oid")
         return claims
+
+
+def _quoted(claim: object) -> str:
+    """A claim as a message may show it: it was written by the caller."""
+    return ascii(claim)[:100]
 
 
 def _bare(uri: str) -> str:

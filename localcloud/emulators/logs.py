@@ -17,11 +17,12 @@ import msgspec
 from aiohttp import web
 
 from localcloud.emulators.door import Call, Refusal
-from localcloud.emulators.entra_gate import EntraGate, Need, json_reply
+from localcloud.emulators.entra_gate import EntraGate, Need
 from localcloud.emulators.logs_collector import Collector, Workspace
 from localcloud.emulators.logs_shape import MAX_CALL_BYTES, Column, Row, Rule, read_rule
 from localcloud.emulators.logs_tables import Tables
 from localcloud.emulators.private_files import keep_private
+from localcloud.emulators.refusals import LogsManner, json_reply
 
 AUDIENCE: Final = "https://monitor.azure.com"
 API_VERSIONS: Final = frozenset({"2023-01-01", "2021-11-01-preview"})
@@ -117,9 +118,9 @@ class Logs:
         """Parses and appends the rows of one call; Refusal for a body that is no array of objects."""
         try:
             rows = msgspec.json.decode(body, type=list[Row])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             message = f"The request body must be a JSON array of objects: {error}."
-            raise Refusal(json_reply(400, "InvalidPayload", message, {})) from error
+            raise Refusal(json_reply(400, "InvalidPayload", message)) from error
         for workspace, table in rule.targets[stream]:
             self.tables.append(workspace.lower(), table, rule.streams[stream], rows, now)
         return len(rows)
@@ -136,11 +137,11 @@ class Ingestion:
 
     async def admit(self, request: web.BaseRequest) -> Call:
         """Token, then the rule, then the role on it."""
-        challenge = self._gate.challenge(AUDIENCE)
-        claims = self._gate.claims(request, [AUDIENCE], json_reply, challenge)
+        manner = LogsManner()
+        claims = self._gate.claims(request, [AUDIENCE], manner)
         parts = request.path.strip("/").split("/")
         if len(parts) != 4 or (parts[0].lower(), parts[2].lower()) != ("datacollectionrules", "streams"):
-            raise Refusal(json_reply(404, "NotFound", f"{request.path} is not /dataCollectionRules/…/streams/….", {}))
+            raise Refusal(json_reply(404, "NotFound", f"{request.path} is not /dataCollectionRules/…/streams/…."))
         if request.method != "POST" or request.query.get("api-version") not in API_VERSIONS:
             raise Refusal(
                 json_reply(
@@ -150,11 +151,11 @@ class Ingestion:
         rule = self._logs.rules.get(parts[1].lower())
         if rule is None:
             message = f"Data collection rule with immutable Id '{parts[1]}' not found."
-            raise Refusal(json_reply(404, "NotFound", message, {}))
-        caller = self._gate.require(claims, _WRITE, rule.arm_id, _forbidden)
+            raise Refusal(json_reply(404, "NotFound", message))
+        caller = self._gate.require(claims, _WRITE, rule.arm_id, manner, "Upload")
         if parts[3] not in rule.targets:
             message = f"Stream {parts[3]} is not configured in data collection rule {parts[1]}."
-            raise Refusal(json_reply(400, "InvalidStream", message, {}))
+            raise Refusal(json_reply(400, "InvalidStream", message))
         return Call("Upload", caller, (rule, parts[3]))
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
@@ -180,7 +181,7 @@ class Ingestion:
         try:
             body = unpacker.decompress(bytes(packed), MAX_CALL_BYTES + 1)
         except zlib.error as error:
-            raise Refusal(json_reply(400, "InvalidPayload", "The body is not gzip.", {})) from error
+            raise Refusal(json_reply(400, "InvalidPayload", "The body is not gzip.")) from error
         if len(body) > MAX_CALL_BYTES:
             raise Refusal(_too_large())
         return body
@@ -202,10 +203,4 @@ class Ingestion:
 
 def _too_large() -> web.Response:
     message = f"Maximum allowed content length: {MAX_CALL_BYTES} bytes (1 MB), compressed and uncompressed."
-    return json_reply(413, "ContentLengthLimitExceeded", message, {})
-
-
-def _forbidden(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
-    del code
-    reason = "The authentication token provided does not have access to ingest data for the data collection rule. "
-    return json_reply(status, "OperationFailed", reason + message, headers)
+    return json_reply(413, "ContentLengthLimitExceeded", message)

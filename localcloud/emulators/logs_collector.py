@@ -86,7 +86,7 @@ class Collector:
     def _store(self, workspace: Workspace, table: str, body: bytes, time_field: str) -> web.Response:
         try:
             decoded = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             return _error(400, "InvalidDataFormat", f"Invalid JSON was submitted: {error}.")
         rows = decoded if isinstance(decoded, list) else [decoded]
         if not all(isinstance(row, dict) for row in rows):

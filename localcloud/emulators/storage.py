@@ -5,8 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote
-from xml.sax.saxutils import escape
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -15,17 +14,20 @@ from aiohttp import web
 
 from localcloud.emulators.azurite import Azurite
 from localcloud.emulators.door import Call
-from localcloud.emulators.entra_gate import EntraGate, Needs
+from localcloud.emulators.entra_gate import EntraGate
 from localcloud.emulators.private_files import write_private
 from localcloud.emulators.queue_depth import QueueDepth
-from localcloud.emulators.storage_needs import blob_needs, queue_needs
+from localcloud.emulators.refusals import STORAGE as AUDIENCE
+from localcloud.emulators.refusals import StorageManner, storage_reply
+from localcloud.emulators.storage_request import StorageRequest, read_request
 
-AUDIENCE: Final = "https://storage.azure.com"
 _VERSION: Final = "2021-12-02"
 _HOP: Final = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding"}
     | {"upgrade", "authorization"}  # the caller's token ends here; Azurite gets our SAS instead
 )
+_FRONT: Final = ("x-forwarded-", "forwarded", "x-original-", "x-http-method", "x-ms-copy-source", "host")
+"""Headers that only a front end may set (by prefix); a caller's are dropped."""
 _CHUNK: Final = 256 * 1024
 
 
@@ -197,38 +199,28 @@ class StorageService:
 
     async def admit(self, request: web.BaseRequest) -> Call:
         """Path style: /{account}/{container or queue}/{rest}. The container's or queue's ARM id is the scope."""
-        raw_path = request.raw_path.partition("?")[0]
-        _, account, item, rest = (*raw_path.split("/", 3), "", "", "", "")[:4]
-        claims = self._gate.claims(
-            request,
-            [AUDIENCE, f"https://{account}.{self.name}.core.windows.net"],
-            storage_reply,
-            self._gate.challenge(AUDIENCE),
-        )
-        operation, needs, scope = self._permission(request, account, unquote(item), unquote(rest))
-        caller = self._gate.require(claims, needs, scope, storage_reply)
-        return Call(operation, caller, (account, raw_path))
-
-    def _permission(self, request: web.BaseRequest, account: str, item: str, rest: str) -> tuple[str, Needs, str]:
-        scope = self._storage.arm_ids.get(account, f"/unknown/{account}")
-        if self.name == "blob":
-            operation, needs = blob_needs(request.method, item, rest, request.query)
-            below = f"/blobServices/default/containers/{item}"
-        else:
-            operation, needs = queue_needs(request.method, item, rest.rstrip("/"), request.query)
-            below = f"/queueServices/default/queues/{item}"
-        return operation, needs, scope + below if item else scope
+        account = request.raw_path.partition("?")[0].removeprefix("/").partition("/")[0]
+        audiences = [AUDIENCE, f"https://{account}.{self.name}.core.windows.net"]
+        manner = StorageManner()
+        claims = self._gate.claims(request, audiences, manner)
+        wanted = read_request(self.name, request)
+        scope = self._storage.arm_ids.get(wanted.account, f"/unknown/{wanted.account}")
+        if wanted.item:
+            below = "blobServices/default/containers" if self.name == "blob" else "queueServices/default/queues"
+            scope = f"{scope}/{below}/{wanted.item}"
+        name = wanted.operation.name
+        return Call(name, self._gate.require(claims, wanted.needs, scope, manner, name), wanted)
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Streams the request to Azurite and the answer back, headers included."""
         if not self._storage.whole:
-            return storage_reply(503, "ServerBusy", "The server is busy.", {})
-        account, raw_path = call.detail
-        rest = raw_path[len(account) + 1 :]
-        url = self._storage.target(self._storage.base(self.name), account, rest, request.raw_path.partition("?")[2])
+            return storage_reply(503, "ServerBusy", "The server is busy.")
+        wanted: StorageRequest = call.detail
+        query = request.raw_path.partition("?")[2]
+        url = self._storage.target(self._storage.base(self.name), wanted.account, wanted.raw_rest, query)
         if url is None:
-            return storage_reply(404, "ResourceNotFound", f"The account {account} does not exist.", {})
-        headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP and k.lower() != "host"]
+            return storage_reply(404, "ResourceNotFound", f"The account {wanted.account} does not exist.")
+        headers = [(k, v) for k, v in request.headers.items() if _passes(k.lower())]
         body = _body(request) if request.body_exists else None
         try:
             async with self._storage.session.request(
@@ -241,7 +233,11 @@ class StorageService:
             ) as upstream:
                 return await _relay(request, upstream)
         except aiohttp.ClientConnectionError:  # Azurite is gone; clients retry what is 503
-            return storage_reply(503, "ServerBusy", "The server is busy.", {})
+            return storage_reply(503, "ServerBusy", "The server is busy.")
+
+
+def _passes(name: str) -> bool:
+    return name not in _HOP and not name.startswith(_FRONT)
 
 
 async def _relay(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -260,12 +256,3 @@ async def _relay(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> 
 async def _body(request: web.BaseRequest) -> AsyncIterator[bytes]:
     async for chunk in request.content.iter_chunked(_CHUNK):
         yield chunk
-
-
-def storage_reply(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
-    """Storage's error shape: XML with Code and Message, and x-ms-error-code."""
-    body = (
-        f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
-    )
-    headers = {**headers, "x-ms-error-code": code}
-    return web.Response(status=status, body=body.encode(), content_type="application/xml", headers=headers)

@@ -16,12 +16,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from localcloud.emulators.door import Call, Door, Refusal
-from localcloud.emulators.entra_gate import EntraGate, Need, json_reply
+from localcloud.emulators.entra_gate import EntraGate, Need
 from localcloud.emulators.private_files import private_folder
+from localcloud.emulators.refusals import VAULT as AUDIENCE
+from localcloud.emulators.refusals import VaultManner
+from localcloud.emulators.refusals import json_reply as _reply
 
-AUDIENCE: Final = "https://vault.azure.net"
 MAX_SECRET_BYTES: Final = 25_600
-_ACTIONS: Final = {
+ACTIONS: Final = {
     "SetSecret": "setSecret/action",
     "GetSecret": "getSecret/action",
     "ListSecrets": "readMetadata/action",
@@ -133,16 +135,15 @@ class VaultService:
 
     async def admit(self, request: web.BaseRequest) -> Call:
         """The path must be one of the secret operations; the scope is the secret's own ARM id."""
+        manner = VaultManner()
+        claims = self._gate.claims(request, [AUDIENCE], manner)
         parts = request.path.strip("/").split("/")
-        challenge = self._gate.challenge(AUDIENCE).replace("authorization_uri=", 'authorization="')
-        challenge = challenge.replace("/oauth2/authorize resource_id=", '", resource="') + '"'
-        claims = self._gate.claims(request, [AUDIENCE], _reply, challenge)
         operation = _operation(request.method, parts)
         if operation is None:
-            raise Refusal(_reply(404, "NotFound", f"{request.method} {request.path} is not emulated.", {}))
+            raise Refusal(_reply(404, "NotFound", f"{request.method} {request.path} is not emulated."))
         scope = f"{self._arm_id}/secrets/{parts[1]}" if len(parts) > 1 else self._arm_id
-        need = Need(f"Microsoft.KeyVault/vaults/secrets/{_ACTIONS[operation]}")
-        caller = self._gate.require(claims, ((need,),), scope, _forbidden)
+        need = Need(f"Microsoft.KeyVault/vaults/secrets/{ACTIONS[operation]}")
+        caller = self._gate.require(claims, ((need,),), scope, manner, operation)
         return Call(operation, caller, parts)
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
@@ -156,7 +157,7 @@ class VaultService:
             return self._set(name, json.loads(await request.read() or b"{}"))
         bundles = self._vaults.bundles(self._vault, name)
         if not bundles:
-            return _reply(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault.", {})
+            return _reply(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault.")
         if call.operation == "ListVersions":
             return _listing(bundles)
         if call.operation == "DeleteSecret":
@@ -167,16 +168,16 @@ class VaultService:
     def _set(self, name: str, body: dict[str, Any]) -> web.Response:
         value = body.pop("value", None)
         if not isinstance(value, str) or len(value.encode()) > MAX_SECRET_BYTES:
-            return _reply(400, "BadParameter", f"The value must be a string of at most {MAX_SECRET_BYTES} bytes.", {})
+            return _reply(400, "BadParameter", f"The value must be a string of at most {MAX_SECRET_BYTES} bytes.")
         return web.json_response(self._vaults.set_secret(self._vault, name, value, **body))
 
 
 def _one_version(name: str, version: str, bundles: list[dict[str, Any]]) -> web.Response:
     found = [b for b in bundles if not version or b["id"].endswith(f"/{version}")]
     if not found:
-        return _reply(404, "SecretNotFound", f"The secret {name} has no version {version}.", {})
+        return _reply(404, "SecretNotFound", f"The secret {name} has no version {version}.")
     if not found[-1]["attributes"]["enabled"]:
-        return _reply(403, "Forbidden", "Operation get is not allowed on a disabled secret.", {})
+        return _reply(403, "Forbidden", "Operation get is not allowed on a disabled secret.")
     return web.json_response(found[-1])
 
 
@@ -194,13 +195,3 @@ def _listing(bundles: list[dict[str, Any]]) -> web.Response:
     return web.json_response(
         {"value": [{k: v for k, v in b.items() if k != "value"} for b in bundles], "nextLink": None}
     )
-
-
-def _reply(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
-    return json_reply(status, "Unauthorized" if status == 401 else code, message, headers)
-
-
-def _forbidden(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
-    del code
-    body = {"error": {"code": "Forbidden", "message": message, "innererror": {"code": "ForbiddenByRbac"}}}
-    return web.json_response(body, status=status, headers=headers)

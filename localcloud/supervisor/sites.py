@@ -54,7 +54,7 @@ class Sites:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request["claims"].get("oid") != deployer:
+            if request["claims"]["oid"] != deployer:
                 raise web.HTTPForbidden(text="AuthorizationFailed: the caller has no role on this site")
             return await handler(request)
 

@@ -5,6 +5,7 @@ providers are put again by the control plane.
 """
 
 import hashlib
+import hmac
 import json
 import secrets
 import sqlite3
@@ -134,31 +135,32 @@ class Account:
         self._db.execute("delete from sessions where expires < ?", (self.clock() - 2 * 86_400,))
         return session
 
-    def caller(self, request: web.BaseRequest, body: bytes) -> Caller | None:
-        """Who signed `request`; None when nobody did; AwsError when the signature, key or session is not good."""
+    def caller(self, request: web.BaseRequest, body: bytes, service: str) -> Caller | None:
+        """Who signed `request` to `service` ("s3", "sqs", "sts"); None when nobody did; AwsError when the signature,
+        key or session is not good.
+        """
         signature = read_signature(request)
         if signature is None:
             return None
+        here = {"region": self.region, "service": service}
         if signature.access_key == self._root["access_key"]:
-            check_signature(request, signature, self._root["secret"], body, self.clock())
+            if signature.token is not None:
+                raise _bad_token(service)
+            check_signature(request, signature, self._root["secret"], body, self.clock(), **here)
             return Caller(f"arn:aws:iam::{self.account_id}:root", self.account_id, root=True)
         row = self._db.execute(
             "select secret, token, expires, role, arn, user_id from sessions where access_key = ?",
             (signature.access_key,),
         ).fetchone()
         if row is None:
-            code = "InvalidAccessKeyId" if signature.service == "s3" else "InvalidClientTokenId"
+            code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
             raise AwsError(code, "The AWS Access Key Id you provided does not exist in our records.", 403)
         secret, token, expires, role_name, arn, user_id = row
-        if signature.token != token:
-            code = "InvalidToken" if signature.service == "s3" else "InvalidClientTokenId"
-            raise AwsError(
-                code, "The provided token is malformed or otherwise invalid.", 400 if code == "InvalidToken" else 403
-            )
-        check_signature(request, signature, secret, body, self.clock())
+        if not hmac.compare_digest((signature.token or "").encode(), token.encode()):
+            raise _bad_token(service)
+        check_signature(request, signature, secret, body, self.clock(), **here)
         if self.clock() >= expires:
-            on_s3 = signature.service == "s3"
-            code, status = ("ExpiredToken", 400) if on_s3 else ("ExpiredTokenException", 403)
+            code, status = ("ExpiredToken", 400) if service == "s3" else ("ExpiredTokenException", 403)
             raise AwsError(code, "The security token included in the request is expired", status)
         return Caller(arn, user_id, role=self.roles.get(role_name))
 
@@ -191,6 +193,11 @@ class Account:
         """Whether a resource's policy lets an AWS service (s3.amazonaws.com) do something."""
         naming = [s for s in policy if s.names("Service", {service}) or s.names("AWS", {"*"})]
         return decide(naming, action, resource, context) == "Allow"
+
+
+def _bad_token(service: str) -> AwsError:
+    words = "The provided token is malformed or otherwise invalid."
+    return AwsError("InvalidToken", words, 400) if service == "s3" else AwsError("InvalidClientTokenId", words, 403)
 
 
 def _new_root_key() -> bytes:

@@ -4,6 +4,7 @@ As on AWS, a missing key is NoSuchKey only for who may list the bucket; everybod
 """
 
 import uuid
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from localcloud.emulators.aws.account import Account, Caller
 from localcloud.emulators.aws.errors import AwsError, s3_error
-from localcloud.emulators.aws.policy import Statement, parse
+from localcloud.emulators.aws.policy import Context, Statement, parse
 from localcloud.emulators.aws.s3_listing import list_objects, list_versions
 from localcloud.emulators.aws.s3_notify import Notifier
 from localcloud.emulators.aws.s3_operation import Operation, operation_of
@@ -53,13 +54,13 @@ class S3:
         except AwsError as error:
             raise _refusal(error, request, "?") from error
         try:
-            caller = self._account.caller(request, b"")
+            caller = self._account.caller(request, b"", "s3")
             if operation.bucket and operation.name != "CreateBucket" and self.store.bucket(operation.bucket) is None:
                 raise AwsError(
                     "NoSuchBucket", "The specified bucket does not exist", 404, resource=f"/{operation.bucket}"
                 )
             if operation.name != "DeleteObjects" and not self._may(
-                caller, operation.action, operation.resource, operation.bucket
+                caller, operation.action, operation.resource, operation.bucket, _list_context(operation, request.query)
             ):
                 raise AwsError(
                     "AccessDenied", _denied(caller, operation), 403, resource=request.raw_path.partition("?")[0]
@@ -175,8 +176,18 @@ class S3:
             raise AwsError("AccessDenied", _DENIED, 403, resource=key)
         return self._existing(caller, bucket, key, version)
 
-    def _may(self, caller: Caller | None, action: str, resource: str, bucket: str) -> bool:
-        return self._account.allowed(caller, action, resource, self.policy(bucket))
+    def _may(
+        self, caller: Caller | None, action: str, resource: str, bucket: str, context: Context | None = None
+    ) -> bool:
+        return self._account.allowed(caller, action, resource, self.policy(bucket), context)
+
+
+def _list_context(operation: Operation, query: Mapping[str, str]) -> Context:
+    """What a policy may say about a listing; a listing without a prefix has the empty one."""
+    if operation.name not in {"ListObjects", "ListObjectVersions"}:
+        return {}
+    given = {"s3:prefix": query.get("prefix", "")}
+    return given | {f"s3:{name}": query[name] for name in ("delimiter", "max-keys") if name in query}
 
 
 def _denied(caller: Caller | None, operation: Operation) -> str:

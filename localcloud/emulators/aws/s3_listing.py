@@ -72,7 +72,7 @@ def list_versions(store: ObjectStore, bucket: str, query: Mapping[str, str]) -> 
 
 def _limit(query: Mapping[str, str]) -> int:
     text = query.get("max-keys", str(MAX_KEYS))
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise AwsError("InvalidArgument", f"Provided max-keys not an integer or within integer range: {text}")
     return min(int(text), MAX_KEYS)
 

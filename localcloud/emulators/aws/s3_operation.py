@@ -3,6 +3,7 @@
 Source: *Actions, resources, and condition keys for Amazon S3*. What is not listed here is answered with NotImplemented.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,8 @@ _OBJECT: Final = {
     ("DELETE", "uploadId"): ("AbortMultipartUpload", "s3:AbortMultipartUpload"),
     ("GET", "uploadId"): ("ListParts", "s3:ListMultipartUploadParts"),
 }
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""*Bucket naming rules*; nothing in it needs encoding, so the raw path is the name."""
 _SUBRESOURCES: Final = frozenset(
     [
         "location",
@@ -85,8 +88,16 @@ class Operation:
 
 def operation_of(method: str, raw_path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Operation:
     """The operation of a request; AwsError NotImplemented for one this emulator has not."""
-    bucket, _, raw_key = raw_path.partition("?")[0].removeprefix("/").partition("/")
-    bucket, key = unquote(bucket), unquote(raw_key)
+    path = raw_path.partition("?")[0]
+    bucket, _, raw_key = path.removeprefix("/").partition("/")
+    try:
+        key = unquote(raw_key, errors="strict")
+    except UnicodeDecodeError as error:
+        raise AwsError("InvalidURI", "Couldn't parse the specified URI.", resource=path) from error
+    if not path.startswith("/") or "#" in raw_path:
+        raise AwsError("InvalidURI", "Couldn't parse the specified URI.", resource=path)
+    if bucket and not _NAME.fullmatch(bucket):
+        raise AwsError("InvalidBucketName", "The specified bucket is not valid.", resource=path)
     if not bucket:
         return Operation("ListBuckets", "s3:ListAllMyBuckets", "*", "", "")
     subresource = next((name for name in query if name in _SUBRESOURCES), "")

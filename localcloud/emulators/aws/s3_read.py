@@ -10,7 +10,15 @@ from localcloud.emulators.aws.errors import AwsError
 from localcloud.emulators.aws.s3_store import NULL_VERSION, ObjectStore, ObjectVersion
 
 _CHUNK: Final = 256 * 1024
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_OVERRIDES: Final = (
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "expires",
+)
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def check_conditions(request: web.BaseRequest, version: ObjectVersion) -> int:
@@ -51,9 +59,7 @@ async def send_object(request: web.BaseRequest, store: ObjectStore, version: Obj
     response.headers.update(
         object_headers(version, checksums=span is None and request.headers.get("x-amz-checksum-mode") == "ENABLED")
     )
-    for name, value in request.query.items():
-        if name.startswith("response-"):
-            response.headers[name.removeprefix("response-")] = value
+    response.headers.update(_overrides(request))
     if status == 304:
         await response.prepare(request)
         return response
@@ -72,6 +78,14 @@ async def send_object(request: web.BaseRequest, store: ObjectStore, version: Obj
             await response.write(chunk)
     await response.write_eof()
     return response
+
+
+def _overrides(request: web.BaseRequest) -> dict[str, str]:
+    """The `response-…` parameters: six headers, and no line break that would begin a seventh."""
+    given = {name: request.query[f"response-{name}"] for name in _OVERRIDES if f"response-{name}" in request.query}
+    if any(not value.isprintable() for value in given.values()):
+        raise AwsError("InvalidArgument", "A response header must be one line of printable characters", 400)
+    return given
 
 
 def object_headers(version: ObjectVersion, *, checksums: bool) -> dict[str, str]:
@@ -98,5 +112,7 @@ def _etags(header: str) -> set[str]:
 
 
 def _seconds(header: str) -> float:
-    parsed = email.utils.parsedate_to_datetime(header)
-    return parsed.timestamp()
+    try:
+        return email.utils.parsedate_to_datetime(header).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise AwsError("InvalidArgument", f"Not a date: {ascii(header)[:60]}", 400) from error

@@ -118,7 +118,7 @@ class S3Writes:
 
     async def _upload_part(self, request: web.BaseRequest, upload: str) -> web.Response:
         number = request.query.get("partNumber", "")
-        if not number.isdigit() or not 1 <= int(number) <= 10_000:
+        if not (number.isascii() and number.isdigit() and len(number) < 6) or not 1 <= int(number) <= 10_000:
             raise AwsError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")
         payload = await receive(request, self._store.new_file())
         self._store.put_part(upload, int(number), payload.file, payload.etag, payload.size)
@@ -128,7 +128,7 @@ class S3Writes:
         self, body: bytes, bucket: Bucket, key: str, upload: str, headers: dict[str, str]
     ) -> ObjectVersion:
         have = self._store.parts(upload)
-        wanted = [(int(_text(part, "PartNumber")), _text(part, "ETag").strip('"')) for part in _elements(body, "Part")]
+        wanted = [(_number(part), _text(part, "ETag").strip('"')) for part in _elements(body, "Part")]
         if not wanted or [number for number, _ in wanted] != sorted({number for number, _ in wanted}):
             raise AwsError("InvalidPartOrder", "The list of parts was not in ascending order.")
         if any(number not in have or have[number][0] != etag for number, etag in wanted):
@@ -183,16 +183,33 @@ def copy_source(header: str) -> tuple[str, str, str | None]:
 
 
 def delete_targets(body: bytes) -> list[tuple[str, str | None]]:
-    """The (key, version id or None) of a DeleteObjects body."""
+    """The (key, version id or None) of a DeleteObjects body: at most 1,000."""
+    if len(_elements(body, "Object")) > 1000:
+        raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate")
     return [(_text(item, "Key"), _text(item, "VersionId") or None) for item in _elements(body, "Object")]
+
+
+class _NoDoctype(ET.TreeBuilder):
+    """No document type: it is where entities are declared, which unfold into gigabytes or read files."""
+
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        """Called by the parser when one begins."""
+        raise ValueError(f"a document type is not allowed, got {name} {pubid} {system}")
 
 
 def _elements(body: bytes, name: str) -> list[ET.Element]:
     try:
-        root = ET.fromstring(body)  # noqa: S314
-    except ET.ParseError as error:
+        root = ET.fromstring(body, ET.XMLParser(target=_NoDoctype()))  # noqa: S314 -- entities need a doctype
+    except (ET.ParseError, ValueError) as error:
         raise AwsError("MalformedXML", "The XML you provided was not well-formed") from error
     return [element for element in root.iter() if element.tag.rpartition("}")[2] == name]
+
+
+def _number(part: ET.Element) -> int:
+    text = _text(part, "PartNumber")
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise AwsError("MalformedXML", "The XML you provided was not well-formed or did not validate")
+    return int(text)
 
 
 def _text(element: ET.Element, name: str) -> str:

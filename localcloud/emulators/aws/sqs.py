@@ -75,9 +75,9 @@ class Sqs:
                 raise AwsError("UnsupportedOperation", f"The local cloud's SQS speaks the JSON protocol and knows "
                                f"{', '.join(sorted(self._operations))}, ReceiveMessage; got "
                                f"{operation or 'none'}.")  # fmt: skip
-            caller = self._account.caller(request, body)
-            fields: Fields = json.loads(body or b"{}")
-            queue = str(fields.get("QueueName") or fields.get("QueueUrl", "").rstrip("/").rsplit("/", 1)[-1])
+            caller = self._account.caller(request, body, "sqs")
+            fields = _fields(body)
+            queue = self._named(fields)
             action = f"sqs:{operation.removesuffix('Batch')}"
             resource = "*" if operation == "ListQueues" else self.arn(queue)
             if not self._account.allowed(caller, action, resource, self.policy(queue)):
@@ -89,12 +89,17 @@ class Sqs:
                 raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
         except AwsError as error:
             raise Refusal(sqs_error(error), operation or "?") from error
-        except ValueError as error:
-            raise Refusal(
-                sqs_error(AwsError("InvalidParameterValue", f"The body must be JSON: {error}.")), operation
-            ) from error
         sender = caller.user_id if caller else "anonymous"
         return Call(operation, caller.arn if caller else "anonymous", (queue, {**fields, "_sender": sender}))
+
+    def _named(self, fields: Fields) -> str:
+        """The queue's name; AwsError for one of another account, which nobody here has a right to."""
+        url = str(fields.get("QueueUrl") or "").rstrip("/")
+        account, name = url.split("/")[-2:] if url.count("/") > 1 else (self._account.account_id, url)
+        owner = str(fields.get("QueueOwnerAWSAccountId") or account)
+        if owner != self._account.account_id:
+            raise AwsError("AccessDenied", f"Access to queues of account {ascii(owner)[:40]} is denied.", 403)
+        return str(fields.get("QueueName") or name)
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """JSON out."""
@@ -106,6 +111,9 @@ class Sqs:
                 result = self._operations[call.operation](queue, fields)
         except AwsError as error:
             raise Refusal(sqs_error(error), call.operation) from error
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # a parameter of another type
+            words = f"A parameter is of the wrong type or missing: {ascii(str(error))[:100]}"
+            raise Refusal(sqs_error(AwsError("InvalidParameterValue", words)), call.operation) from error
         headers = {"x-amzn-RequestId": str(uuid.uuid4())}
         return web.Response(
             body=json.dumps(result).encode(), content_type="application/x-amz-json-1.0", headers=headers
@@ -226,6 +234,16 @@ class Sqs:
             return {"Successful": good, "Failed": bad} if bad else {"Successful": good}
 
         return many
+
+
+def _fields(body: bytes) -> Fields:
+    try:
+        fields = json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise AwsError("SerializationException", f"The body must be JSON: {str(error)[:100]}.") from error
+    if not isinstance(fields, dict):
+        raise AwsError("SerializationException", "The body must be a JSON object.")
+    return fields
 
 
 def _receipt(fields: Fields) -> str:

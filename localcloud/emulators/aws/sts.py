@@ -40,12 +40,12 @@ class Sts:
     async def admit(self, request: web.BaseRequest) -> Call:
         """AssumeRoleWithWebIdentity is the one unsigned call; every other needs a signature."""
         body = await request.read()
-        fields = dict(parse_qsl(body.decode() or request.query_string))
+        fields = dict(parse_qsl(body.decode(errors="replace") or request.query_string))
         operation = fields.get("Action", "")
         try:
             if operation == "AssumeRoleWithWebIdentity":
                 return Call(operation, "web identity", fields)
-            caller = self._account.caller(request, body)
+            caller = self._account.caller(request, body, "sts")
             if caller is None:
                 raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
             if operation != "GetCallerIdentity":

@@ -17,7 +17,7 @@ from tests.integration.emulators.local import (
     TENANT,
 )
 
-ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stkill"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv"
 WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log"
 RULE = f"{GROUP}/providers/Microsoft.Insights/dataCollectionRules/dcr"
@@ -34,9 +34,9 @@ ALLOW_S3 = {
 
 async def declare(cloud: LocalCloud) -> None:
     """The puts."""
-    await cloud.storage.put_account(ACCOUNT, "st")
-    await cloud.storage.put_container(f"{ACCOUNT}/blobServices/default/containers/pages", "st", "pages")
-    await cloud.storage.put_queue(f"{ACCOUNT}/queueServices/default/queues/work", "st", "work")
+    await cloud.storage.put_account(ACCOUNT, "stkill")
+    await cloud.storage.put_container(f"{ACCOUNT}/blobServices/default/containers/pages", "stkill", "pages")
+    await cloud.storage.put_queue(f"{ACCOUNT}/queueServices/default/queues/work", "stkill", "work")
     await cloud.vault.put_vault(VAULT, "kv")
     who = cloud.identity.deployer.principal_id
     for number, (role, scope) in enumerate(

@@ -56,8 +56,8 @@ def storage(said: dict[str, Any]) -> tuple[BlobClient, QueueClient]:
         "retry_total": 0,
     }
     return (
-        BlobClient.from_blob_url(f"{said['endpoints']['blob']}/st/pages/b", **more),
-        QueueClient.from_queue_url(f"{said['endpoints']['queue']}/st/work", **more),
+        BlobClient.from_blob_url(f"{said['endpoints']['blob']}/stkill/pages/b", **more),
+        QueueClient.from_queue_url(f"{said['endpoints']['queue']}/stkill/work", **more),
     )
 
 
