@@ -187,7 +187,7 @@ def _new_slots() -> bytes:
 def _account_sas(account: str, key: str, ends: float) -> str:
     """Source: *Create an account SAS*, string-to-sign of version 2020-12-06 and later."""
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ends))
-    permissions, services, types = "rwdlacup", "bq", "sco"
+    permissions, services, types = "rwdlacuptf", "bq", "sco"
     to_sign = f"{account}\n{permissions}\n{services}\n{types}\n\n{expiry}\n\n\n{_SAS_VERSION}\n\n"
     digest = hmac.new(base64.b64decode(key), to_sign.encode(), hashlib.sha256).digest()
     fields = {"sv": _SAS_VERSION, "ss": services, "srt": types, "sp": permissions, "se": expiry}

@@ -82,6 +82,11 @@ class Door:
         self.refused: Counter[tuple[str, str]] = Counter()
         self.fault: Fault | None = None
 
+    @property
+    def sites(self) -> list[str]:
+        """The names of what is open."""
+        return list(self._runners)
+
     async def open(self, service: Service, *, site: str | None = None) -> str:
         """Starts serving `service`; answers its address. `site` names the port when one service has several sites."""
         name = site or service.name

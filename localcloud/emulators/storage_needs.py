@@ -2,7 +2,8 @@
 
 Source: "Permissions for calling data operations" in *Authorize with Microsoft Entra ID*. Properties of containers and
 queues are control-plane actions even on the data plane. Deliberately absent: batches (their parts would pass the door
-unseen), copies (Azurite fetches a source with its own rights) and what needs hierarchical namespaces.
+unseen), copies (Azurite fetches a source with its own rights), access policies (they serve signatures, which are off)
+and what needs hierarchical namespaces.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,9 +59,6 @@ def _container() -> Iterator[Operation]:
     yield Operation("LeaseContainer", "container", ("PUT",), write, "container", "lease")
     remove = _control(_BLOB + "containers/delete")
     yield Operation("DeleteContainer", "container", ("DELETE",), remove, "container")
-    get_acl, set_acl = (_control(f"{_BLOB}containers/{verb}Acl/action") for verb in ("get", "set"))
-    yield Operation("GetContainerACL", "container", ("GET", "HEAD"), get_acl, "container", "acl")
-    yield Operation("SetContainerACL", "container", ("PUT",), set_acl, "container", "acl")
     yield Operation("ListBlobs", "container", ("GET",), _data(_BLOBS + "read"), "container", "list")
     find = _data(_BLOBS + "filter/action")
     yield Operation("FindBlobsByTagsInContainer", "container", ("GET",), find, "container", "blobs")
@@ -93,9 +91,6 @@ def _queue() -> Iterator[Operation]:
     yield Operation("DeleteQueue", "queue", ("DELETE",), _control(_QUEUE + "queues/delete"))
     yield Operation("GetQueueMetadata", "queue", ("GET", "HEAD"), read, comp="metadata")
     yield Operation("SetQueueMetadata", "queue", ("PUT",), write, comp="metadata")
-    get_acl, set_acl = (_control(f"{_QUEUE}queues/{verb}Acl/action") for verb in ("get", "set"))
-    yield Operation("GetQueueACL", "queue", ("GET", "HEAD"), get_acl, comp="acl")
-    yield Operation("SetQueueACL", "queue", ("PUT",), set_acl, comp="acl")
     read_one, remove = Need(_MESSAGES + "read"), Need(_MESSAGES + "delete")
     process = Need(_MESSAGES + "process/action")
     yield Operation("PutMessage", "messages", ("POST",), _data(_MESSAGES + "add/action", _MESSAGES + "write"))

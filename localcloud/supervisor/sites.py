@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from localcloud.emulators.cloud import LocalCloud
+from localcloud.emulators.refusals import ArmManner, Denied
 from localcloud.host.spec import HostError
 from localcloud.supervisor.apps import App, Apps, app_token
 
@@ -54,8 +55,10 @@ class Sites:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request["claims"]["oid"] != deployer:
-                raise web.HTTPForbidden(text="AuthorizationFailed: the caller has no role on this site")
+            caller = request["claims"]
+            if caller["oid"] != deployer:
+                denied = Denied(caller["oid"], str(caller.get("appid", "")), "Microsoft.Web/sites/write", request.path)
+                return ArmManner().forbidden(denied)
             return await handler(request)
 
         return middleware
