@@ -84,7 +84,7 @@ def require_secret(secret: str) -> Any:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+        if not hmac.compare_digest(given.encode(errors="surrogateescape"), f"Bearer {secret}".encode()):
             raise web.HTTPUnauthorized(text="the supervisor's secret is required")
         return await handler(request)
 

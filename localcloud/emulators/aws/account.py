@@ -156,7 +156,7 @@ class Account:
             code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
             raise AwsError(code, "The AWS Access Key Id you provided does not exist in our records.", 403)
         secret, token, expires, role_name, arn, user_id = row
-        if not hmac.compare_digest((signature.token or "").encode(), token.encode()):
+        if not hmac.compare_digest((signature.token or "").encode(errors="surrogateescape"), token.encode()):
             raise _bad_token(service)
         check_signature(request, signature, secret, body, self.clock(), **here)
         if self.clock() >= expires:

@@ -120,10 +120,10 @@ def check_signature(
             payload,
         ]
     )
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    digest = hashlib.sha256(canonical.encode(errors="surrogateescape")).hexdigest()
     to_sign = f"{_ALGORITHM}\n{signature.amz_date}\n{signature.scope}\n{digest}"
-    expected = hmac.new(_signing_key(secret, signature.scope), to_sign.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected, signature.value):
+    expected = hmac.new(_signing_key(secret, signature.scope), to_sign.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), signature.value.encode(errors="surrogateescape")):
         raise AwsError(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret "

@@ -28,6 +28,21 @@ class Answer:
         return ET.fromstring(self.body)  # noqa: S314 -- our own server's answer
 
 
+class _Raw:
+    """Takes a request line as it is."""
+
+    def _encode_request(self, request: str) -> bytes:
+        return request.encode("latin-1")
+
+
+class _RawHttps(_Raw, http.client.HTTPSConnection):
+    """Over TLS."""
+
+
+class _RawHttp(_Raw, http.client.HTTPConnection):
+    """In the clear."""
+
+
 class Wire:
     """One kept connection per server. Closed by `close`."""
 
@@ -79,7 +94,7 @@ class Wire:
         if base not in self._connections:
             where = urlsplit(base)
             if where.scheme == "https":
-                self._connections[base] = http.client.HTTPSConnection(where.netloc, context=self._tls, timeout=30)
+                self._connections[base] = _RawHttps(where.netloc, context=self._tls, timeout=30)
             else:
-                self._connections[base] = http.client.HTTPConnection(where.netloc, timeout=30)
+                self._connections[base] = _RawHttp(where.netloc, timeout=30)
         return self._connections[base]
