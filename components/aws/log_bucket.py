@@ -132,6 +132,10 @@ class LogBucket(pulumi.ComponentResource):
             redrive_policy=redrive,
         )
         self.queue_url, self.dead_letter_queue_url = main.url, dead.url
+        tls_only = dead_arn.apply(
+            lambda arn: json.dumps({"Version": "2012-10-17", "Statement": [_tls_only("sqs", arn)]})
+        )
+        aws.sqs.QueuePolicy(f"{self._name}-dead", queue_url=dead.url, policy=tls_only, opts=self._child)
 
     def _queue(self, part: str, **attributes: Any) -> tuple[aws.sqs.Queue, pulumi.Output[str]]:
         """A queue and its ARN, which is known before it exists: a preview can show the policies that name it."""
@@ -231,16 +235,7 @@ class LogBucket(pulumi.ComponentResource):
 
 def bucket_policy(bucket_arn: str, writers: list[str]) -> str:
     """Nobody without TLS; the writers may put objects and nothing else."""
-    statements: list[dict[str, Any]] = [
-        {
-            "Sid": "TlsOnly",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:*",
-            "Resource": [bucket_arn, f"{bucket_arn}/*"],
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    ]
+    statements = [_tls_only("s3", bucket_arn, f"{bucket_arn}/*")]
     if writers:
         statements.append(
             {
@@ -255,7 +250,7 @@ def bucket_policy(bucket_arn: str, writers: list[str]) -> str:
 
 
 def queue_policy(queue_arn: str, bucket_arn: str, account_id: str) -> str:
-    """S3 may send, for one bucket of one account (AWS's guard against the confused deputy)."""
+    """Nobody without TLS; S3 may send, for one bucket of one account (AWS's guard against the confused deputy)."""
     statement = {
         "Sid": "BucketNotifications",
         "Effect": "Allow",
@@ -264,4 +259,18 @@ def queue_policy(queue_arn: str, bucket_arn: str, account_id: str) -> str:
         "Resource": queue_arn,
         "Condition": {"ArnEquals": {"aws:SourceArn": bucket_arn}, "StringEquals": {"aws:SourceAccount": account_id}},
     }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return json.dumps({"Version": "2012-10-17", "Statement": [_tls_only("sqs", queue_arn), statement]})
+
+
+def _tls_only(service: str, *resources: str) -> dict[str, Any]:
+    """A request that is not encrypted on its way is refused, whoever sends it. Calls that AWS makes itself may come
+    without the key: `Bool` does not match what is missing, so they are not refused.
+    """
+    return {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": f"{service}:*",
+        "Resource": list(resources) if len(resources) > 1 else resources[0],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }

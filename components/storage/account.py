@@ -64,6 +64,7 @@ def create_account(
         allow_blob_public_access=False,
         allow_cross_tenant_replication=False,
         allow_shared_key_access=False,
+        allowed_copy_scope=storage.AllowedCopyScope.AAD,  # copies go to and come from this tenant only
         default_to_o_auth_authentication=True,
         enable_https_traffic_only=True,
         is_local_user_enabled=False,

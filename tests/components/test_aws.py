@@ -83,6 +83,7 @@ def test_a_log_bucket_declares_bucket_queue_dead_letters_and_what_binds_them() -
         "aws:sqs/queue:Queue",
         "aws:sqs/queue:Queue",
         "aws:sqs/queuePolicy:QueuePolicy",
+        "aws:sqs/queuePolicy:QueuePolicy",
     ]
 
 
@@ -112,13 +113,27 @@ def test_without_tls_nobody_gets_in_and_writers_may_only_write() -> None:
 
 
 def test_only_s3_for_this_bucket_of_this_account_may_send_to_the_queue() -> None:
-    (statement,) = document(bucket().one("QueuePolicy"), "policy")
+    _, statement = document(bucket().one("QueuePolicy", "source"), "policy")
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
     assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", QUEUE_ARN)
     assert statement["Condition"] == {
         "ArnEquals": {"aws:SourceArn": f"arn:aws:s3:::{BUCKET}"},
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
     }
+
+
+def test_whatever_is_not_encrypted_on_its_way_is_refused() -> None:
+    found = bucket()
+    places = {
+        ("BucketPolicy", "source"): ("s3:*", [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]),
+        ("QueuePolicy", "source"): ("sqs:*", QUEUE_ARN),
+        ("QueuePolicy", "source-dead"): ("sqs:*", QUEUE_ARN.replace("logs-source", "logs-source-dead")),
+    }
+    for (kind, name), (action, resource) in places.items():
+        first = document(found.one(kind, name), "policy")[0]
+        assert (first["Effect"], first["Principal"], first["Action"]) == ("Deny", "*", action)
+        assert first["Resource"] == resource
+        assert first["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_queues_are_encrypted_keep_messages_long_and_give_up_into_dead_letters() -> None:
@@ -138,7 +153,7 @@ def test_notifications_come_after_the_right_to_send_them() -> None:
     found = bucket()
     notification = found.one("BucketNotification")
     assert notification.inputs["queues"] == [{"queueArn": QUEUE_ARN, "events": ["s3:ObjectCreated:*"], "id": "created"}]
-    assert found.one("QueuePolicy").urn in notification.dependencies
+    assert found.one("QueuePolicy", "source").urn in notification.dependencies
 
 
 def test_where_data_is_kept_the_bucket_is_neither_removed_nor_emptied() -> None:
@@ -152,6 +167,7 @@ def test_an_existing_bucket_is_read_and_never_changed() -> None:
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
         "aws:sqs/queue:Queue",
         "aws:sqs/queue:Queue",
+        "aws:sqs/queuePolicy:QueuePolicy",
         "aws:sqs/queuePolicy:QueuePolicy",
     ]
 
