@@ -66,8 +66,12 @@ class Collector:
         date = request.headers.get("x-ms-date", "")
         to_sign = f"POST\n{len(body)}\n{request.headers.get('Content-Type', '')}\nx-ms-date:{date}\n/api/logs"
         key = base64.b64decode(workspace.shared_key)
-        expected = base64.b64encode(hmac.new(key, to_sign.encode(errors="surrogateescape"), hashlib.sha256).digest()).decode()
-        if not hmac.compare_digest(expected.encode(), signature.encode(errors="surrogateescape")) or not self._recent(date):
+        expected = base64.b64encode(
+            hmac.new(key, to_sign.encode(errors="surrogateescape"), hashlib.sha256).digest()
+        ).decode()
+        if not hmac.compare_digest(expected.encode(), signature.encode(errors="surrogateescape")) or not self._recent(
+            date
+        ):
             raise Refusal(_error(403, "InvalidAuthorization", "The service failed to authenticate the request."))
         return Call("Post", customer_id, (workspace, body))
 

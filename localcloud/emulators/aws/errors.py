@@ -7,6 +7,8 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+_STS: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
+SQS_NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
 _QUERY_NAMES: Final = {
     "QueueDoesNotExist": "AWS.SimpleQueueService.NonExistentQueue",
     "MessageNotInflight": "AWS.SimpleQueueService.MessageNotInflight",
@@ -41,11 +43,11 @@ def s3_error(error: AwsError) -> web.Response:
     return web.Response(status=error.status, body=body.encode(), content_type="application/xml", headers=headers)
 
 
-def query_error(error: AwsError) -> web.Response:
-    """`<ErrorResponse><Error><Type>…` as STS answers."""
+def query_error(error: AwsError, namespace: str = _STS) -> web.Response:
+    """`<ErrorResponse><Error><Type>…` as STS answers, and SQS those who speak its old protocol."""
     side = "Sender" if error.status < 500 else "Receiver"
     body = (
-        f'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>{side}</Type>'
+        f'<ErrorResponse xmlns="{namespace}"><Error><Type>{side}</Type>'
         f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
         f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
     )

@@ -131,8 +131,10 @@ def _principals(raw: Any, owner: str) -> dict[str, list[str]] | None:
 
 
 def _conditions(raw: Any, owner: str) -> list[tuple[str, str, list[str]]]:
+    if not isinstance(raw, dict) or not all(isinstance(tests, dict) and tests for tests in raw.values()):
+        raise ValueError(f"{owner}: Condition must be {{operator: {{key: value}}}}, got {str(raw)[:80]!r}.")
     conditions = []
-    for operator, tests in raw.items() if isinstance(raw, dict) else [(str(raw)[:80], {})]:
+    for operator, tests in raw.items():
         plain = operator.removesuffix("IfExists")
         if plain not in _POSITIVE | _NEGATIVE:
             known = ", ".join(sorted(_POSITIVE | _NEGATIVE))

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from localcloud.emulators.aws.errors import AwsError
 
-_BUCKET: Final = {
+BUCKET_OPERATIONS: Final = {
     ("GET", "location"): ("GetBucketLocation", "s3:GetBucketLocation"),
     ("GET", "versioning"): ("GetBucketVersioning", "s3:GetBucketVersioning"),
     ("GET", "policy"): ("GetBucketPolicy", "s3:GetBucketPolicy"),
@@ -23,7 +23,7 @@ _BUCKET: Final = {
     ("PUT", ""): ("CreateBucket", "s3:CreateBucket"),
     ("DELETE", ""): ("DeleteBucket", "s3:DeleteBucket"),
 }
-_OBJECT: Final = {
+OBJECT_OPERATIONS: Final = {
     ("GET", ""): ("GetObject", "s3:GetObject"),
     ("HEAD", ""): ("HeadObject", "s3:GetObject"),
     ("PUT", ""): ("PutObject", "s3:PutObject"),
@@ -101,7 +101,7 @@ def operation_of(method: str, raw_path: str, query: Mapping[str, str], headers: 
     if not bucket:
         return Operation("ListBuckets", "s3:ListAllMyBuckets", "*", "", "")
     subresource = next((name for name in query if name in _SUBRESOURCES), "")
-    table = _OBJECT if key else _BUCKET
+    table = OBJECT_OPERATIONS if key else BUCKET_OPERATIONS
     if (method, subresource) not in table:
         raise AwsError("NotImplemented", "A header or query you provided implies functionality that is not "
         "implemented: "

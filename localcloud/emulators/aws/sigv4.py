@@ -122,7 +122,9 @@ def check_signature(
     )
     digest = hashlib.sha256(canonical.encode(errors="surrogateescape")).hexdigest()
     to_sign = f"{_ALGORITHM}\n{signature.amz_date}\n{signature.scope}\n{digest}"
-    expected = hmac.new(_signing_key(secret, signature.scope), to_sign.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()
+    expected = hmac.new(
+        _signing_key(secret, signature.scope), to_sign.encode(errors="surrogateescape"), hashlib.sha256
+    ).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.value.encode(errors="surrogateescape")):
         raise AwsError(
             "SignatureDoesNotMatch",

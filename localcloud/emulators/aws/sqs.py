@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from localcloud.emulators.aws.account import Account
-from localcloud.emulators.aws.errors import AwsError, sqs_error
+from localcloud.emulators.aws.errors import SQS_NAMESPACE, AwsError, query_error, sqs_error
 from localcloud.emulators.aws.policy import Statement, parse
 from localcloud.emulators.aws.sqs_store import QueueStore, md5
 from localcloud.emulators.aws.sqs_wire import (
@@ -53,6 +53,11 @@ class Sqs:
             "ChangeMessageVisibilityBatch": self._batch(self._visibility, "ChangeMessageVisibility"),
         }
 
+    @property
+    def operations(self) -> set[str]:
+        """The names of the operations it has."""
+        return {*self._operations, "ReceiveMessage"}
+
     def arn(self, queue: str) -> str:
         """The ARN of a queue."""
         return f"arn:aws:sqs:{self._account.region}:{self._account.account_id}:{queue}"
@@ -71,9 +76,9 @@ class Sqs:
         body = await request.read()
         operation = request.headers.get("X-Amz-Target", "").removeprefix(_TARGET)
         try:
-            if operation not in self._operations and operation != "ReceiveMessage":
+            if operation not in self.operations:
                 raise AwsError("UnsupportedOperation", f"The local cloud's SQS speaks the JSON protocol and knows "
-                               f"{', '.join(sorted(self._operations))}, ReceiveMessage; got "
+                               f"{', '.join(sorted(self.operations))}; got "
                                f"{operation or 'none'}.")  # fmt: skip
             caller = self._account.caller(request, body, "sqs")
             fields = _fields(body)
@@ -88,7 +93,8 @@ class Sqs:
             if operation not in {"CreateQueue", "ListQueues"} and self.store.attributes(queue) is None:
                 raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
         except AwsError as error:
-            raise Refusal(sqs_error(error), operation or "?") from error
+            old = "X-Amz-Target" not in request.headers  # the query protocol: its clients read XML
+            raise Refusal(query_error(error, SQS_NAMESPACE) if old else sqs_error(error), operation or "?") from error
         sender = caller.user_id if caller else "anonymous"
         return Call(operation, caller.arn if caller else "anonymous", (queue, {**fields, "_sender": sender}))
 

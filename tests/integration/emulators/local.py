@@ -45,7 +45,7 @@ class Clock:
 class Local:
     """A LocalCloud, started, with shortcuts for tests."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tenant_id: str = TENANT) -> None:
         self.clock = Clock()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -54,7 +54,7 @@ class Local:
         async def make() -> LocalCloud:
             return LocalCloud(
                 home,
-                tenant_id=TENANT,
+                tenant_id=tenant_id,
                 subscription_id=SUBSCRIPTION,
                 aws_account=AWS_ACCOUNT,
                 region=REGION,

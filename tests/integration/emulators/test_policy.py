@@ -1,6 +1,7 @@
 """IAM policy documents and role assignments: the decisions, as tables."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -90,3 +91,68 @@ def test_a_control_plane_role_opens_no_data_plane() -> None:
     assert not access.allowed("owner", READ, ACCOUNT)
     with pytest.raises(LookupError, match=r"role_definitions\.json"):
         access.assign("2", "owner", "00000000-0000-0000-0000-000000000000", GROUP)
+
+
+def statement(**changed: Any) -> str:
+    base = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*", **changed}
+    return json.dumps({"Version": "2012-10-17", "Statement": [{k: v for k, v in base.items() if v is not None}]})
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        (statement(NotAction="s3:PutObject"), "either Action or NotAction"),
+        (statement(NotResource="arn:aws:s3:::c/*"), "either Resource or NotResource"),
+        (statement(Action=None), "either Action or NotAction"),
+        (statement(Action=[]), "Action must be a text"),
+        (statement(Action={"x": "y"}), "Action must be a text"),
+        (statement(Resource=7), "Resource must be a text"),
+        (statement(NotPrincipal="*"), "NotPrincipal"),
+        (statement(Principal={"CanonicalUser": "x"}), "Principal must be"),
+        (statement(Principal="arn:aws:iam::1:root"), "Principal must be"),
+        (statement(Resource="arn:aws:s3:::b/${aws:username}/*"), "policy variables"),
+        (statement(Condition={"StringLike": {"s3:prefix": "${aws:userid}/*"}}), "policy variables"),
+        *[
+            (statement(Condition={operator: {"aws:SourceAccount": "1"}}), operator)
+            for operator in (
+                *("IpAddress", "DateLessThan", "NumericEquals", "Null", "BinaryEquals"),
+                *("ForAllValues:StringEquals", "ForAnyValue:StringLike"),
+            )
+        ],
+        *[
+            (statement(Effect="Deny", Condition={"StringNotEquals": {key: "x"}}), key)
+            for key in (
+                "aws:SourceIp",
+                "aws:RequestedRegion",
+                "s3:x-amz-acl",
+                "aws:ResourceTag/a",
+                "aws:PrincipalOrgID",
+            )
+        ],
+        (statement(Condition="StringEquals"), "Condition must be"),
+        (statement(Condition={"StringEquals": {}}), "Condition must be"),
+        ('{"Version": "2012-10-17", "Statement": "Allow"}', "must be an object"),
+        ("[]", "must be an object"),
+        ("[" * 5000, "must be JSON"),
+        ('{"Version": "2012-10-17", "Statement": [], "Extra": 1}', "Version, Id and Statement"),
+    ],
+)
+def test_what_is_not_evaluated_is_named_and_refused(document: str, named: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(named)) as refused:
+        parse(document, owner="role x")
+    assert str(refused.value).startswith("role x: ")
+
+
+def test_exceptions_are_evaluated() -> None:
+    """NotAction and NotResource mean everything else, also under Deny."""
+    allow, deny = (
+        statement(Action="*", Resource="*"),
+        statement(Effect="Deny", Action=None, NotAction="s3:Get*", Resource="*"),
+    )
+    both = [*parse(allow, owner="x"), *parse(deny, owner="x")]
+    assert decide(both, "s3:GetObject", "arn:aws:s3:::b/k", {}) == "Allow"
+    assert decide(both, "s3:PutObject", "arn:aws:s3:::b/k", {}) == "Deny"
+    rest = parse(statement(Effect="Deny", Action="*", Resource=None, NotResource="arn:aws:s3:::b/*"), owner="x")
+    both = [*parse(allow, owner="x"), *rest]
+    assert decide(both, "s3:GetObject", "arn:aws:s3:::b/k", {}) == "Allow"
+    assert decide(both, "s3:GetObject", "arn:aws:s3:::c/k", {}) == "Deny"
