@@ -9,6 +9,9 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from localcloud.session.plain import plain
 
 PLAIN_WIDTH = 200  # characters
 
@@ -68,10 +71,10 @@ class Screen:
         self.err.print(f"[green]✓[/green] {what} [dim]{step.note} ({step.seconds:.1f} s)[/dim]")
 
 
-def _cell(value: object) -> str:
-    """One line of at most 200 characters, whatever is inside (`--json` gives all of it)."""
+def _cell(value: object) -> Text:
+    """One line of at most 200 characters, whatever is inside (`--json` gives all of it): no markup, no escapes."""
     text = " ".join(str(value).split()) if value is not None else ""
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return Text(plain(text if len(text) <= 200 else f"{text[:200]}…"))
 
 
 class Step:

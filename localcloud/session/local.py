@@ -19,6 +19,7 @@ from localcloud.control import address
 from localcloud.control.client import ControlClient, Supervisor
 from localcloud.control.kinds import Tenancy
 from localcloud.emulators import disk
+from localcloud.emulators.private_files import private_folder
 from localcloud.engine.config import load_program
 from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
@@ -75,7 +76,7 @@ class LocalStack:
 
     def ensure(self, say: Say) -> Supervisor:
         """The supervisor, started in the background if need be; `say` hears about long steps."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        private_folder(self.home)
         with (self.home / "start.lock").open("w") as lock:
             # Two first runs at once: the second waits, then finds the first one's supervisor.
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -92,7 +93,8 @@ class LocalStack:
         who = msgspec.json.encode(tenancy).decode()
         command = [sys.executable, "-m", "localcloud.supervisor.process", str(self.home), who]
         log = self.home / "supervisor.log"
-        with log.open("wb") as errors:
+        log.unlink(missing_ok=True)  # made anew, for its owner only
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as errors:
             process = subprocess.Popen(
                 command, cwd=self.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                 start_new_session=True, env=own_environment(), text=True,
@@ -192,7 +194,7 @@ class LocalStack:
 
     def engine_runs(self, engine: str) -> None:
         """Say that an engine is about to change this stack."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        private_folder(self.home)
         (self.home / ENGINE_FILE).write_text(engine)
 
     # ---- what runs

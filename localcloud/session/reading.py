@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from localcloud.host.spec import LogLine
+from localcloud.session.plain import plain
 
 POLL_S = 0.2
 KNOWN = {"time", "level", "event", "function", "invocation_id", "trace_id", "span_id", "message"}
@@ -53,9 +54,9 @@ def one_line(line: LogLine) -> str:
     fields = line.fields or {}
     head = f"{line.time[:23]} {line.app} {line.level:<7}"
     if not fields:
-        return f"{head} {line.text}"
+        return plain(f"{head} {line.text}")
     rest = " ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in KNOWN and value is not None)
-    return f"{head} {line.function or '-'} {line.event or fields.get('message', '')} {rest}"
+    return plain(f"{head} {line.function or '-'} {line.event or fields.get('message', '')} {rest}")
 
 
 def _short(value: object) -> str:

@@ -260,12 +260,43 @@ def environ(pid: int, name: str) -> str:
 def test_an_app_sees_its_settings_and_the_platforms_and_nothing_of_the_users_shell(cloud: Project) -> None:
     (app,) = cloud.stack.status().apps
     declared = {record.type: record for record in cloud.stack.records().values()}["azure-native:web:WebApp"]
-    settings = {item["name"] for item in declared.inputs["siteConfig"]["appSettings"]}
-    pid = app.instances[0].pid
-    assert pid is not None
-    seen = {entry.partition("=")[0] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0") if entry}
-    assert settings <= seen
-    assert not {name for name in seen - settings if name.startswith(("PYTEST", "VIRTUAL_ENV", "PULUMI"))}
+    settings = {item["name"]: item["value"] for item in declared.inputs["siteConfig"]["appSettings"]}
+    page = (cloud.root / "docs" / "local-cloud.md").read_text().partition("## What a handler's process sees")[2]
+    listed = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page.partition("\n## ")[0]))
+    for instance in app.instances:
+        entries = Path(f"/proc/{instance.pid}/environ").read_text().split("\0")
+        seen = dict(entry.partition("=")[::2] for entry in entries if entry)
+        assert set(seen) == set(settings) | listed
+        assert {name: seen[name] for name in settings} == settings
+
+
+def test_what_is_private_is_its_owner_s_only(cloud: Project) -> None:
+    assert cloud.home.stat().st_mode & 0o777 == 0o700
+    public = {"ca.pem", "start.lock", "engine", "engine.lock"}
+    code = {"samples", *(folder.name for folder in (cloud.home / "apps").glob("*/package-*"))}
+    files = [file for file in cloud.home.rglob("*") if file.is_file() and not code & set(file.parts)]
+    assert len(files) > 20
+    assert [file for file in files if file.stat().st_mode & 0o077 and file.name not in public] == []
+    folders = [folder for folder in cloud.home.rglob("*") if folder.is_dir() and not code & set(folder.parts)]
+    assert [folder for folder in folders if folder.stat().st_mode & 0o077] == []
+
+
+def test_what_a_file_says_cannot_draw_on_a_terminal_or_forge_a_line(cloud: Project, tmp_path: Path) -> None:
+    nasty = "\x1b[2J\x1b]0;owned\x07\u202e[/red][link=x]\r\n\u2028"
+    canary = "CANARY" + "7f3a"
+    name = tmp_path / "odd\x1b[31m\u202e[red].json"
+    name.write_bytes(f'{{"a": "{canary}"}}\n<{nasty} {"y" * 200}{canary}\n'.encode())
+    cloud.feed(name)
+    where = [cloud.home / "supervisor.log", *(cloud.home / "logs").iterdir()]
+    for text in (*(file.read_bytes() for file in where), json.dumps(cloud.json("status")).encode()):
+        assert canary.encode() not in text
+        assert b"\x1b" not in text
+    for command in (["logs", "-n", "20"], ["query", "select Key, Raw_Data from Code42Logs_CL"], ["status"]):
+        ran = cloud.run(*command)
+        assert ran.returncode == 0, ran.stderr
+        assert all(char.isprintable() or char == "\n" for char in ran.stdout), command
+    for letter in cloud.dead_letters():
+        assert canary not in json.dumps(letter)
 
 
 def test_commands_that_need_the_cloud_say_so_when_it_is_down(cloud: Project) -> None:
