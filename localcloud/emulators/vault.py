@@ -7,12 +7,14 @@ deleted secret is gone (locally names may be used again at once).
 """
 
 import json
+import re
 import sqlite3
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from localcloud.emulators.door import Call, Door, Refusal
@@ -23,6 +25,7 @@ from localcloud.emulators.refusals import VaultManner
 from localcloud.emulators.refusals import json_reply as _reply
 
 MAX_SECRET_BYTES: Final = 25_600
+_NAME: Final = re.compile(r"[0-9a-zA-Z-]{1,127}")
 ACTIONS: Final = {
     "SetSecret": "setSecret/action",
     "GetSecret": "getSecret/action",
@@ -154,7 +157,7 @@ class VaultService:
             return _listing([{**b, "id": b["id"].rpartition("/")[0]} for b in latest])
         name = parts[1]
         if call.operation == "SetSecret":
-            return self._set(name, json.loads(await request.read() or b"{}"))
+            return self._set(name, await request.read())
         bundles = self._vaults.bundles(self._vault, name)
         if not bundles:
             return _reply(404, "SecretNotFound", f"A secret with (name/id) {name} was not found in this key vault.")
@@ -165,11 +168,31 @@ class VaultService:
             return web.json_response(bundles[-1])
         return _one_version(name, parts[2] if len(parts) > 2 else "", bundles)
 
-    def _set(self, name: str, body: dict[str, Any]) -> web.Response:
-        value = body.pop("value", None)
-        if not isinstance(value, str) or len(value.encode()) > MAX_SECRET_BYTES:
-            return _reply(400, "BadParameter", f"The value must be a string of at most {MAX_SECRET_BYTES} bytes.")
-        return web.json_response(self._vaults.set_secret(self._vault, name, value, **body))
+    def _set(self, name: str, body: bytes) -> web.Response:
+        try:
+            given = msgspec.json.decode(body, type=_NewSecret)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return _reply(400, "BadParameter", f"The body must be a secret: {error}.")
+        if len(given.value.encode()) > MAX_SECRET_BYTES or not _NAME.fullmatch(name):
+            limits = f"at most {MAX_SECRET_BYTES} bytes under a name of 1 to 127 letters, digits and dashes"
+            return _reply(400, "BadParameter", f"A secret must have {limits}.")
+        more = {
+            "contentType": given.content_type,
+            "tags": given.tags,
+            "attributes": {"enabled": given.attributes.enabled},
+        }
+        return web.json_response(self._vaults.set_secret(self._vault, name, given.value, **more))
+
+
+class _Attributes(msgspec.Struct):
+    enabled: bool = True
+
+
+class _NewSecret(msgspec.Struct, rename="camel"):
+    value: str
+    content_type: str | None = None
+    tags: dict[str, str] | None = None
+    attributes: _Attributes = msgspec.field(default_factory=_Attributes)
 
 
 def _one_version(name: str, version: str, bundles: list[dict[str, Any]]) -> web.Response:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from localcloud.emulators.aws.sqs_store import md5
 MAX_OBJECT_BYTES: Final = 5 * 1024**3
 _CHUNK: Final = 256 * 1024
 _MAX_LINE: Final = 8192
+_MAX_TRAILERS: Final = 20
+_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ async def _receive(request: web.BaseRequest, file: Path) -> Payload:
             sha256.update(chunk)
             crc = zlib.crc32(chunk, crc)
     expected = request.headers.get("x-amz-decoded-content-length" if chunked else "Content-Length")
-    if expected is not None and int(expected) != size:
+    if expected is not None and expected != str(size):
         raise AwsError(
             "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."
         )
@@ -89,10 +92,9 @@ async def _unchunk(request: web.BaseRequest, trailers: dict[str, str]) -> AsyncI
     stream = request.content
     while True:
         line = (await _line(stream)).partition(b";")[0]
-        try:
-            size = int(line, 16)
-        except ValueError as error:
-            raise AwsError("IncompleteBody", "The aws-chunked body is broken.") from error
+        if not _SIZE.fullmatch(line):
+            raise AwsError("IncompleteBody", "The aws-chunked body is broken.")
+        size = int(line, 16)
         if size == 0:
             break
         while size:
@@ -103,14 +105,19 @@ async def _unchunk(request: web.BaseRequest, trailers: dict[str, str]) -> AsyncI
             yield data
         await _line(stream)
     while line := await _line(stream):
+        if len(trailers) >= _MAX_TRAILERS:
+            raise AwsError("IncompleteBody", "The aws-chunked body has too many trailers.")
         name, _, value = line.decode("latin-1").partition(":")
         trailers[name.strip().lower()] = value.strip()
 
 
 async def _line(stream: StreamReader) -> bytes:
-    line = await stream.readline()
-    if len(line) > _MAX_LINE:
-        raise AwsError("IncompleteBody", "A line of the aws-chunked body is too long.")
+    try:
+        line = await stream.readline()
+    except ValueError as error:  # longer than the reader keeps
+        raise AwsError("IncompleteBody", "A line of the aws-chunked body is too long.") from error
+    if len(line) > _MAX_LINE or not line.endswith(b"\n"):
+        raise AwsError("IncompleteBody", "A line of the aws-chunked body is too long or broken off.")
     return line.rstrip(b"\r\n")
 
 

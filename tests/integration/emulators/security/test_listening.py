@@ -1,4 +1,4 @@
-"""Everything that listens, listens on loopback: emulators, Azurite, and the servers that Pulumi's own engine talks to."""
+"""Everything that listens, listens on loopback: emulators, Azurite, the servers that Pulumi's own engine talks to."""
 
 import os
 import subprocess
