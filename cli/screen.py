@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from localcloud.session.plain import plain
-
 PLAIN_WIDTH = 200  # characters
 
 
@@ -73,6 +71,8 @@ class Screen:
 
 def _cell(value: object) -> Text:
     """One line of at most 200 characters, whatever is inside (`--json` gives all of it): no markup, no escapes."""
+    from localcloud.session.plain import plain  # not for --help
+
     text = " ".join(str(value).split()) if value is not None else ""
     return Text(plain(text if len(text) <= 200 else f"{text[:200]}…"))
 
