@@ -240,6 +240,7 @@ def test_no_secret_lies_where_people_look(cloud: Project) -> None:
     ]
     places = [*cloud.home.glob("*.sqlite*"), cloud.home / "supervisor.log", *(cloud.home / "logs").iterdir()]
     texts = {str(file): file.read_bytes() for file in places if file.is_file()}
+    texts |= {f"command line of {pid}": Path(f"/proc/{pid}/cmdline").read_bytes() for pid in living(cloud.processes())}
     for command in (["outputs"], ["status"], ["preview"], ["logs"]):
         texts[" ".join(command)] = json.dumps(cloud.json(*command)).encode()
     for name, text in texts.items():

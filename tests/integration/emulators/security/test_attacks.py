@@ -194,6 +194,47 @@ def test_a_sender_cannot_reach_round_the_message(worker: Worker) -> None:
             assert worker.send(method, target, service="queue").status in {400, 403, 501}, (method, target)
 
 
+def test_one_secret_is_not_its_neighbour(azure: Azure, wire: Wire) -> None:
+    local, place = azure.local, azure.place("vault")
+    vault = place.scope.split("/")[-3]
+    for name in ("one2", "two", "on"):
+        local.do(lambda name=name: local.cloud.vault.set_secret(vault, name, "CANARY"))  # type: ignore[misc]
+    reader = local.identity("reader of one")
+    local.assign(reader, ROLES["secret.read"].id, place.scope)
+    token = local.do(lambda: local.cloud.identity.token(reader, AUDIENCES["vault"]))
+    base = place.asks[0].base
+    for path in (
+        *("one2", "two", "on", "one/../two", "one%2f..%2ftwo", "one%2f%2e%2e%2ftwo", "%2e/two", "./two", "one//../two"),
+        *("TWO", "two?name=one", "two/versions", "two/one", "one%00two", "/one", "*", ""),
+    ):
+        answer = wire.send(base, "GET", f"/secrets/{path}", [("Authorization", f"Bearer {token}")])
+        assert answer.status in {403, 404}, (path, answer)
+        assert b"CANARY" not in answer.body
+    for path in ("one", "ONE", "%6fne"):
+        assert wire.send(base, "GET", f"/secrets/{path}", [("Authorization", f"Bearer {token}")]).json["value"] == "1"
+
+
+def test_one_rule_is_not_its_neighbour(azure: Azure, wire: Wire) -> None:
+    local, mine, theirs = azure.local, azure.place("logs"), azure.place("logs")
+    writer = local.identity("writer of one")
+    local.assign(writer, ROLES["logs.write"].id, mine.scope)
+    token = local.do(lambda: local.cloud.identity.token(writer, AUDIENCES["logs"]))
+    (ask,), (other,) = mine.asks, theirs.asks
+    me, them = (one.target.split("/")[2] for one in (ask, other))
+    for target in (
+        other.target,
+        ask.target.replace(me, f"{me}/../{them}"),
+        ask.target.replace(me, f"{me}%2f..%2f{them}"),
+        ask.target.replace(me, f"%2e%2e/dataCollectionRules/{them}"),
+        ask.target.replace(me, f"{them}%00{me}"),
+        f"{other.target}&immutableId={me}",
+        other.target.replace("/dataCollectionRules", f"//dataCollectionRules/{me}/.."),
+    ):
+        answer = wire.send(ask.base, "POST", target, [("Authorization", f"Bearer {token}")], ask.body)
+        assert answer.status in {403, 404}, (target, answer)
+    assert wire.send(ask.base, "POST", ask.target, [("Authorization", f"Bearer {token}")], ask.body).status == 204
+
+
 def _garbage(seed: int) -> Any:
     rng = random.Random(seed)
     methods = ["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "OPTIONS", "MERGE", "TRACE"]
