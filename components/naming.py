@@ -85,8 +85,12 @@ class Environment:
     tags: dict[str, str] = field(default_factory=dict)
     keeps_data: bool = False
     """True: what holds data is protected against removal (prod)."""
+    locks: bool = True
+    """With `keeps_data`: management locks as well. Off for the one run that must remove something."""
     retention_days: int = 30
     """How long logs, soft-deleted blobs and secrets are kept."""
+    alert_emails: tuple[str, ...] = ()
+    """Who is told of failures; with none there are no alerts."""
     deployer_type: Literal["ServicePrincipal", "User"] = "ServicePrincipal"
     """What kind of principal deploys: a pipeline's service principal, or a person."""
     management_url: str = "https://management.azure.com"

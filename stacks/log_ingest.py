@@ -75,10 +75,12 @@ def log_ingest(stack: StackSettings, base: Foundation) -> None:
 
 def _trust(stack: StackSettings, system: System) -> EntraTrust:
     if stack.aws is None:
-        name, key = stack.environment.stack, f"{pulumi.get_project()}:aws"
+        key = f"{pulumi.get_project()}:aws"
         raise SettingError(
-            f"stack {name}: log_ingest must know its AWS account, got no setting {key}; run: "
-            f"pulumi config set --path '{key}.accountId' ACCOUNT --stack {name} (and the same for {key}.audience)"
+            key,
+            must="must name the AWS account (accountId) and the audience of log_ingest",
+            got="nothing",
+            run=f"pulumi config set --path '{key}.accountId' ID",
         )
     return EntraTrust(
         "entra",

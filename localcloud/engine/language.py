@@ -112,7 +112,7 @@ def _settings(request: language_pb2.RunRequest, engine_address: str) -> dict[str
         )
         access = home.ensure(_tell).call("GET", "/access", None, Access)
         for key, value in access.settings().items():
-            config.setdefault(f"{request.project}:{key}", value)
+            config[f"{request.project}:{key}"] = value  # over the project file's default: only we know where we are
     return {
         "config": config,
         "secret_keys": list(request.configSecretKeys),

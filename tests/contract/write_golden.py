@@ -7,6 +7,7 @@ import json
 import sys
 
 from tests.contract.previews import GOLDEN
+from tests.contract.settings.described import written
 from tests.contract.test_outputs import SCHEMA, broken, schema
 from tests.contract.test_stacks import production
 
@@ -18,3 +19,5 @@ if __name__ == "__main__":
     for name, text in production().items():
         (GOLDEN / f"prod-{name}.txt").write_text(text)
     SCHEMA.write_text(schema())
+    for file, text in written().items():
+        file.write_text(text)

@@ -1,0 +1,149 @@
+"""What a stack's settings may be: every key with its type, limits, default and meaning.
+
+The one place that says so. `Pulumi.yaml`'s `config:` section, `docs/settings.schema.json` and the table in
+docs/deploy.md are written from these Structs (`python -m tests.contract.write_golden`) and tested against them.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from components.workers.ncrontab import ScheduleError, parse
+from components.workers.plans import CONSUMPTION_INSTANCES, FLEX_INSTANCES
+
+EMAIL = r"^[^@\s,;<>]+@[^@\s,;<>.]+(\.[^@\s,;<>.]+)+$"
+URL = r"^https?://[^\s]+$"
+
+Text = Annotated[str, Meta(min_length=1)]
+Principal = Annotated[str, Meta(pattern=r"^(arn:aws[a-z-]*:(iam|sts)::\d{12}:.+|\d{12})$", title="a principal's ARN")]
+Email = Annotated[str, Meta(pattern=EMAIL, title="an e-mail address")]
+
+
+class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What packages are built for."""
+
+    python: Annotated[Literal["3.11", "3.12", "3.13"], Meta(description="The workers' Python.")] = "3.12"
+    platform: Annotated[Text, Meta(description="Platform of their wheels, in uv's words.")] = "x86_64-manylinux_2_28"
+
+
+class AwsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How workers reach AWS."""
+
+    account_id: Annotated[
+        str,
+        Meta(pattern=r"^\d{12}$", title="12 digits", description="The account: aws sts get-caller-identity."),
+    ]
+    audience: Annotated[
+        str,
+        Meta(
+            pattern=r"^(api|https)://.+",
+            title="an Application ID URI (api://… or https://…)",
+            description="The Application ID URI of the app registration that AWS trusts tokens for.",
+        ),
+    ]
+    oidc_provider_arn: Annotated[
+        Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:oidc-provider/.+", title="an OIDC provider's ARN")]
+        | None,
+        Meta(description="An existing OIDC provider: AWS allows one per issuer and account."),
+    ] = None
+
+
+class AlertSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Who is told when something fails."""
+
+    emails: Annotated[list[Email], Meta(description="Addresses that get every alert; with none, no alert exists.")] = []
+
+
+class LogIngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The log_ingest system."""
+
+    schedule: Annotated[
+        str, Meta(title="NCRONTAB with six fields", description="When the function runs: NCRONTAB, six fields, UTC.")
+    ] = "0 */30 * * * *"
+    plan: Annotated[Literal["flex", "consumption"], Meta(description="The function app's plan.")] = "flex"
+    memory_mb: Annotated[Literal[512, 2048, 4096], Meta(description="Memory of an instance (flex), MB.")] = 2048
+    max_instances: Annotated[
+        int, Meta(ge=1, le=1000, description="How far the app may scale: flex 40 to 1000, consumption 1 to 200.")
+    ] = 40
+    upload: Annotated[
+        Literal["logs_ingestion", "data_collector"],
+        Meta(description="The way into Log Analytics; data_collector is the legacy one, with a key in the vault."),
+    ] = "logs_ingestion"
+    mode: Annotated[
+        Literal["strict", "lenient"],
+        Meta(description="strict keeps trying; lenient gives a file up after lenientTries, so that others can go on."),
+    ] = "strict"
+    max_age_days: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="Skip older objects (0: before today); counted and listed. Absent: none is skipped."),
+    ] = None
+    max_object_mb: Annotated[int, Meta(ge=1, description="Unpacked size limit of an object, MB.")] = 2048
+    stall_runs: Annotated[int, Meta(ge=1, description="Runs without progress before a message is dead.")] = 5
+    lenient_tries: Annotated[int, Meta(ge=1, description="Tries of one file in mode lenient.")] = 5
+    receive_wait_s: Annotated[
+        int, Meta(ge=0, le=20, description="Seconds an empty queue is waited on before a run ends (SQS: at most 20).")
+    ] = 5
+    bucket_writers: Annotated[
+        list[Principal],
+        Meta(description="AWS principals (ARNs) that may put objects: the log vendor's."),
+    ] = []
+    existing_bucket: Annotated[Text | None, Meta(description="Use this bucket instead of making one.")] = None
+    existing_queue_arn: Annotated[Text | None, Meta(description="Use this queue instead of making one.")] = None
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The settings of a stack, in this project's own namespace."""
+
+    systems: Annotated[list[Text], Meta(description="Systems to deploy: log_ingest.")] = []
+    target: Annotated[
+        TargetSettings | None,
+        Meta(description="What packages are built for; empty: the machine at hand."),
+    ] = None
+    keeps_data: Annotated[
+        bool,
+        Meta(description="Production: what holds data is protected and locked, zone-redundant, with purge protection."),
+    ] = False
+    locks: Annotated[
+        bool,
+        Meta(description="Management locks on what keepsData protects; off for a run that must remove something."),
+    ] = True
+    retention_days: Annotated[
+        int, Meta(ge=1, le=730, description="Days that logs and soft-deleted blobs are kept.")
+    ] = 30
+    tags: Annotated[dict[str, str], Meta(description="Tags of every resource, beside managed-by and stack.")] = {}
+    alerts: Annotated[
+        AlertSettings, Meta(description="Who is told of failures, dead letters and runs that do not come.")
+    ] = AlertSettings()
+    deployer_type: Annotated[
+        Literal["ServicePrincipal", "User"], Meta(description="What deploys: a pipeline's principal, or a person.")
+    ] = "ServicePrincipal"
+    management_url: Annotated[
+        str,
+        Meta(pattern=URL, title="a URL", description="Azure Resource Manager; a sovereign cloud has its own."),
+    ] = "https://management.azure.com"
+    collector_url: Annotated[
+        str, Meta(pattern=f"^$|{URL}", title="a URL", description="The legacy HTTP Data Collector; empty: Azure's own.")
+    ] = ""
+    aws: Annotated[
+        AwsSettings | None, Meta(description="How workers reach AWS; log_ingest needs accountId and audience.")
+    ] = None
+    log_ingest: Annotated[LogIngestSettings, Meta(description="The log_ingest system; see docs/log_ingest.md.")] = (
+        LogIngestSettings()
+    )
+
+
+def broken(settings: Configuration) -> Iterator[tuple[str, str]]:
+    """What no type can say: (dotted path, what must hold) of each setting that is wrong."""
+    one = settings.log_ingest
+    try:
+        if len(one.schedule.split()) != 6:
+            raise ScheduleError("six fields: second minute hour day month weekday")
+        parse(one.schedule)
+    except ScheduleError as error:
+        yield "logIngest.schedule", f'must be NCRONTAB that comes to pass, for example "0 */30 * * * *" ({error})'
+    allowed = FLEX_INSTANCES if one.plan == "flex" else CONSUMPTION_INSTANCES
+    if one.max_instances not in allowed:
+        must = f"must be {allowed.start} to {allowed.stop - 1} on plan {one.plan}"
+        yield "logIngest.maxInstances", must
