@@ -29,6 +29,10 @@ Kind = Literal[
     "bucket",
     "sqs_queue",
     "iam_role",
+    "action_group",
+    "alert",
+    "topic",
+    "alarm",
 ]
 
 
@@ -65,6 +69,10 @@ _RULES: dict[Kind, _Rule] = {
     "bucket": _Rule(63, r"[a-z0-9][a-z0-9-]+[a-z0-9]", worldwide=True),
     "sqs_queue": _Rule(80, r"[a-z0-9-]+"),
     "iam_role": _Rule(64, r"[a-z0-9-]+"),
+    "action_group": _Rule(260, r"[a-z0-9-]+"),
+    "alert": _Rule(260, r"[a-z0-9-]+"),
+    "topic": _Rule(256, r"[a-z0-9-]+"),
+    "alarm": _Rule(255, r"[a-z0-9-]+"),
 }
 
 
@@ -99,6 +107,8 @@ class Environment:
     """The HTTP Data Collector; empty for Azure's own, which has the workspace in its host name."""
     aws_account_id: str = ""
     aws_region: str = ""
+    _taken: dict[tuple[Kind, str, str], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Physical names of this run, and for whom: two names may become one where an alphabet is small."""
 
     @property
     def suffix(self) -> str:
@@ -112,6 +122,24 @@ class Environment:
     def name(self, kind: Kind, base: str) -> str:
         """The physical name of `base`; see `physical_name`."""
         return physical_name(kind, base, stack=self.stack, suffix=self.suffix)
+
+    def claim(self, kind: Kind, base: str, *, within: str = "") -> str:
+        """The physical name of `base`, for one resource alone; each component claims its own once.
+
+        `within`: what the name must be unique in (a queue's account), where that is not the whole stack. Raises
+        `DeclarationError` when another resource has it: `a-b` and `ab` are one storage account.
+        """
+        physical = self.name(kind, base)
+        place = (kind, within, physical)
+        if place in self._taken:
+            raise DeclarationError(
+                f'{kind} "{base}"',
+                must="must have a physical name of its own",
+                got=f'{physical}, which {kind} "{self._taken[place]}" has already',
+                change="rename one of the two",
+            )
+        self._taken[place] = base
+        return physical
 
 
 def physical_name(kind: Kind, base: str, *, stack: str, suffix: str) -> str:

@@ -60,6 +60,8 @@ def log_ingest(stack: StackSettings, base: Foundation) -> None:
         ),
         opts=system.child,
     )
+    if base.alerts:
+        base.alerts.watch_dead_letters("ingest", failed, parent=system)
     outputs = {
         "table": TABLE,
         "bucket": source.bucket_name,

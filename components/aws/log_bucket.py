@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.dead_letter_alarm import dead_letter_alarm
 from components.aws.trust import EntraTrust
 from components.errors import require
 from components.link import AwsGrant, Link, after, setting_prefix
@@ -136,18 +137,19 @@ class LogBucket(pulumi.ComponentResource):
             lambda arn: json.dumps({"Version": "2012-10-17", "Statement": [_tls_only("sqs", arn)]})
         )
         aws.sqs.QueuePolicy(f"{self._name}-dead", queue_url=dead.url, policy=tls_only, opts=self._child)
+        dead_letter_alarm(self._name, dead.name, self._environment, parent=self)
 
     def _queue(self, part: str, **attributes: Any) -> tuple[aws.sqs.Queue, pulumi.Output[str]]:
         """A queue and its ARN, which is known before it exists: a preview can show the policies that name it."""
         environment = self._environment
         name = f"{self._name}-{part}" if part else self._name
-        physical = environment.name("sqs_queue", f"logs-{name}")
+        physical = environment.claim("sqs_queue", f"logs-{name}")
         queue = aws.sqs.Queue(
             name,
             name=physical,
             sqs_managed_sse_enabled=True,
             tags=environment.all_tags(),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, protect=environment.keeps_data or None),
             **attributes,
         )
         return queue, after(f"arn:aws:sqs:{environment.aws_region}:{environment.aws_account_id}:{physical}", queue)
@@ -159,7 +161,7 @@ class LogBucket(pulumi.ComponentResource):
             self._allow_notifications()
             return
         environment = self._environment
-        physical = environment.name("bucket", f"millrace-{self._name}")
+        physical = environment.claim("bucket", f"millrace-{self._name}")
         bucket = aws.s3.Bucket(
             self._name,
             bucket=physical,

@@ -105,7 +105,7 @@ class WebIdentityRole(pulumi.ComponentResource):
         policy = pulumi.Output.all(trust.provider_arn, subject).apply(lambda pair: trust.trust_policy(*pair))
         self.role = aws.iam.Role(
             name,
-            name=trust.environment.name("iam_role", name),
+            name=trust.environment.claim("iam_role", name),
             assume_role_policy=policy,
             max_session_duration=SESSION_S,
             tags=trust.environment.all_tags(),

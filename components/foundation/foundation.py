@@ -5,6 +5,7 @@ import pulumi
 from components.foundation.observability import Telemetry, Workspace
 from components.foundation.resource_group import ResourceGroup
 from components.foundation.vault import Vault
+from components.monitoring.alerts import Alerts
 from components.naming import Environment
 
 
@@ -22,4 +23,5 @@ class Foundation(pulumi.ComponentResource):
         self.workspace = Workspace("logs", self.group, shared_keys=shared_keys, opts=child)
         self.telemetry = Telemetry("telemetry", self.workspace, opts=child)
         self.vault = Vault("vault", self.group, self.workspace, opts=child)
+        self.alerts = Alerts(self.workspace, opts=child) if environment.alert_emails else None
         self.register_outputs({})

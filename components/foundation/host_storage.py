@@ -28,7 +28,7 @@ class HostStorage(pulumi.ComponentResource):
         """`name`: the app's."""
         super().__init__("millrace:foundation:HostStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        physical = group.environment.name("storage_account", f"{name}-host")
+        physical = group.environment.claim("storage_account", f"{name}-host")
         self.account = create_account(f"{name}-host", physical, group, holds_data=False, opts=child)
         self.packages = storage.BlobContainer(
             f"{name}-{PACKAGES}",

@@ -23,7 +23,7 @@ class Identity(pulumi.ComponentResource):
         identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=group.name,
-            resource_name_=group.environment.name("identity", name),
+            resource_name_=group.environment.claim("identity", name),
             location=group.environment.location,
             tags=group.environment.all_tags(),
             opts=pulumi.ResourceOptions(parent=self),

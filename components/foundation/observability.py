@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_azure_native import applicationinsights, operationalinsights
 
+from components.foundation.lock import lock
 from components.foundation.resource_group import ResourceGroup
 from components.link import after
 from components.roles import Grant
@@ -22,7 +23,7 @@ class Workspace(pulumi.ComponentResource):
         super().__init__("millrace:foundation:Workspace", name, None, opts)
         environment = group.environment
         self.group = group
-        physical = environment.name("workspace", name)
+        physical = environment.claim("workspace", name)
         self.workspace = operationalinsights.Workspace(
             name,
             workspace_name=physical,
@@ -34,6 +35,7 @@ class Workspace(pulumi.ComponentResource):
             tags=environment.all_tags(),
             opts=pulumi.ResourceOptions(parent=self, protect=environment.keeps_data or None),
         )
+        self.lock = lock(name, self.workspace.id, environment, parent=self)
         self.name = after(physical, self.workspace)
         self.id, self.customer_id = self.workspace.id, self.workspace.customer_id
         self.register_outputs({"name": self.name})
@@ -50,7 +52,7 @@ class Telemetry(pulumi.ComponentResource):
         group = workspace.group
         self.component = applicationinsights.Component(
             name,
-            resource_name_=group.environment.name("insights", name),
+            resource_name_=group.environment.claim("insights", name),
             resource_group_name=group.name,
             location=group.environment.location,
             kind="web",

@@ -18,13 +18,14 @@ class ResourceGroup(pulumi.ComponentResource):
         """`name`: what it is for (`log-ingest`)."""
         super().__init__("millrace:foundation:ResourceGroup", name, None, opts)
         self.environment = environment
-        physical = environment.name("group", name)
+        physical = environment.claim("group", name)
         self.group = resources.ResourceGroup(
             name,
             resource_group_name=physical,
             location=environment.location,
             tags=environment.all_tags(),
-            opts=pulumi.ResourceOptions(parent=self),
+            # Replacing or deleting a group takes everything in it along.
+            opts=pulumi.ResourceOptions(parent=self, protect=environment.keeps_data or None),
         )
         self.name = after(physical, self.group)
         self.id = self.group.id

@@ -3,6 +3,7 @@
 import pulumi
 from pulumi_azure_native import keyvault
 
+from components.foundation.lock import lock
 from components.foundation.observability import Workspace
 from components.foundation.resource_group import ResourceGroup
 from components.link import Link, after
@@ -21,7 +22,7 @@ class Vault(pulumi.ComponentResource):
         """Accesses are logged into the workspace."""
         super().__init__("millrace:foundation:Vault", name, None, opts)
         environment = group.environment
-        physical = environment.name("vault", name)
+        physical = environment.claim("vault", name)
         properties = keyvault.VaultPropertiesArgs(
             tenant_id=environment.tenant_id,
             sku=keyvault.SkuArgs(family=keyvault.SkuFamily.A, name=keyvault.SkuName.STANDARD),
@@ -41,6 +42,7 @@ class Vault(pulumi.ComponentResource):
             tags=environment.all_tags(),
             opts=pulumi.ResourceOptions(parent=self, protect=environment.keeps_data or None),
         )
+        self.lock = lock(name, self.vault.id, environment, parent=self)
         keep_audit_log(f"{name}-audit", self.vault.id, workspace.id, parent=self)
         self.name = after(physical, self.vault)
         self.uri = self.vault.properties.apply(lambda properties: properties.vault_uri or "")

@@ -16,3 +16,17 @@ def keep_audit_log(
         logs=[{"category_group": "audit", "enabled": True}],
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def keep_blob_writes(
+    name: str, account_id: pulumi.Input[str], workspace_id: pulumi.Input[str], *, parent: pulumi.Resource
+) -> monitor.DiagnosticSetting:
+    """Every write to the account's blobs, one log record each, goes to the workspace."""
+    return monitor.DiagnosticSetting(
+        name,
+        name="writes",
+        resource_uri=pulumi.Output.concat(account_id, "/blobServices/default"),
+        workspace_id=workspace_id,
+        logs=[{"category": "StorageWrite", "enabled": True}],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

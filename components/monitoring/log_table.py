@@ -115,7 +115,7 @@ class LogTable(pulumi.ComponentResource):
         environment = self._group.environment
         return monitor.DataCollectionEndpoint(
             self._name,
-            data_collection_endpoint_name=environment.name("collection_endpoint", self._name),
+            data_collection_endpoint_name=environment.claim("collection_endpoint", self._name),
             resource_group_name=self._group.name,
             location=environment.location,
             network_acls={"public_network_access": monitor.KnownPublicNetworkAccessOptions.ENABLED},
@@ -127,7 +127,7 @@ class LogTable(pulumi.ComponentResource):
         environment = self._group.environment
         return monitor.DataCollectionRule(
             self._name,
-            data_collection_rule_name=environment.name("collection_rule", self._name),
+            data_collection_rule_name=environment.claim("collection_rule", self._name),
             resource_group_name=self._group.name,
             location=environment.location,
             data_collection_endpoint_id=self.collection_endpoint.id,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import storage
 
+from components.foundation.lock import lock
 from components.foundation.resource_group import ResourceGroup
 from components.link import after
 
@@ -21,6 +22,8 @@ class Account(pulumi.ComponentResource):
     """A general-purpose v2 account with soft delete; containers and queues name it as their account."""
 
     name: pulumi.Output[str]
+    physical: str
+    """The name that is known before the account exists."""
     blob_endpoint: pulumi.Output[str]
     queue_endpoint: pulumi.Output[str]
 
@@ -29,9 +32,10 @@ class Account(pulumi.ComponentResource):
         super().__init__("millrace:storage:Account", name, None, opts)
         self.group = args.group
         environment = args.group.environment
-        physical = environment.name("storage_account", name)
+        self.physical = physical = environment.claim("storage_account", name)
         child = pulumi.ResourceOptions(parent=self)
         self.account = create_account(name, physical, args.group, holds_data=True, opts=child)
+        self.lock = lock(name, self.account.id, environment, parent=self)
         self.name = after(physical, self.account)
         self.blob_service = storage.BlobServiceProperties(
             f"{name}-blobs",

@@ -22,13 +22,15 @@ class Container(pulumi.ComponentResource):
     """One private container. Its URL reaches handlers as `{NAME}_URL`."""
 
     url: pulumi.Output[str]
+    physical: str
+    """Its name in the account."""
 
     def __init__(self, name: str, args: ContainerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the container's own name as well."""
         super().__init__("millrace:storage:Container", name, None, opts)
-        self._name = name
+        self._name, self.account = name, args.account
         environment = args.account.group.environment
-        physical = environment.name("container", name)
+        self.physical = physical = environment.claim("container", name, within=args.account.physical)
         self.container = storage.BlobContainer(
             name,
             account_name=args.account.name,

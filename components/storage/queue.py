@@ -46,9 +46,8 @@ class Queue(pulumi.ComponentResource):
         self.consumer, self.encoding = args.consumer, args.encoding
         self.consumed_by: list[str] = []
         self._account = args.account
-        environment = args.account.group.environment
-        self.queue_name = environment.name("queue", name)
-        poison = environment.name("queue", f"{name}-poison") if args.consumer == "step" else None
+        self.queue_name = self._claim(name)
+        poison = self._claim(f"{name}-poison") if args.consumer == "step" else None
         self.queue = self._create(self.queue_name)
         self.poison = self._create(poison) if poison else None
         self.register_outputs({"name": self.queue_name})
@@ -86,11 +85,14 @@ class Queue(pulumi.ComponentResource):
             needs=[self.queue, *([self.poison] if self.poison else [])],
         )
 
+    def _claim(self, name: str) -> str:
+        return self._account.group.environment.claim("queue", name, within=self._account.physical)
+
     def _create(self, physical: str) -> storage.Queue:
         return storage.Queue(
             physical,
             account_name=self._account.name,
             queue_name=physical,
             resource_group_name=self._account.group.name,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, protect=self._account.group.environment.keeps_data or None),
         )

@@ -25,8 +25,8 @@ from components.packaging.errors import PackageError
 from components.packaging.manifest import App, QueueOptions
 from components.roles import Grant
 from components.workers.app_settings import Settings, check_supplied, gather, platform_settings
-from components.workers.plans import PlanKind, Scale, plan_arguments, run_from_package, site_arguments
-from components.workers.steps import On, Step
+from components.workers.plans import PlanKind, Scale, plan_arguments, plan_base, run_from_package, site_arguments
+from components.workers.steps import Every, On, Step
 
 TIME_LIMIT_S = range(1, 3601)  # seconds; Consumption allows 600, Flex more; an hour is our own bound
 
@@ -85,6 +85,7 @@ class FunctionWorker(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._scale = Scale(plan=args.plan, memory_mb=args.memory_mb, max_instances=args.max_instances)
         self._check()
+        self._physical = self._environment.claim("function_app", name)
         self.package_plan = self._plan_package()
         self.identity = Identity(name, args.group, opts=self._child)
         self.storage = HostStorage(name, args.group, opts=self._child)
@@ -97,11 +98,8 @@ class FunctionWorker(pulumi.ComponentResource):
         self.deployment = self._create_deployment()
         self.app_name = self._physical
         self.host_name = self.site.default_host_name
+        self._watch()
         self.register_outputs({"app_name": self.app_name, "package": self.package_plan.digest})
-
-    @property
-    def _physical(self) -> str:
-        return self._environment.name("function_app", self._name)
 
     def _check(self) -> None:
         self._scale.check(self._who, self._environment)
@@ -211,7 +209,7 @@ class FunctionWorker(pulumi.ComponentResource):
             needs.append(self.package)
         self.plan = web.AppServicePlan(
             self._name,
-            name=environment.name("plan", self._name),
+            name=environment.claim("plan", plan_base(self._name, self._args.plan)),
             resource_group_name=group.name,
             location=environment.location,
             tags=environment.all_tags(),
@@ -235,9 +233,21 @@ class FunctionWorker(pulumi.ComponentResource):
             key_vault_reference_identity=self.identity.id,
             tags=environment.all_tags(system=self._args.system),
             # Roles first: an app that starts without them fails, and its platform backs off.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.assignments, *needs]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*self.assignments, *needs], replace_on_changes=["serverFarmId"]
+            ),
             **site_arguments(self._scale, environment, self.identity, self.storage, settings),
         )
+
+    def _watch(self) -> None:
+        """Failures and silence are told to whoever the stack names; see `Alerts`."""
+        timed = [
+            (step.name, step.schedule)
+            for step in self._args.steps
+            if isinstance(step, Every) and isinstance(step.schedule, str)
+        ]
+        if self._args.foundation.alerts:
+            self._args.foundation.alerts.watch_app(self._name, self._physical, timed, parent=self)
 
     def _close_basic_sign_in(self) -> None:
         """No publishing by user name and password: identities only."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -93,6 +94,27 @@ def parse(text: str) -> Schedule:
     schedule = Schedule(text, *values)
     schedule.next(datetime(2024, 1, 1, tzinfo=UTC))
     return schedule
+
+
+def longest_gap(schedule: Schedule) -> timedelta:
+    """The longest time between two moments of a schedule, over a leap year."""
+    marks = [hour * 3600 + minute * 60 for hour in schedule.hours for minute in schedule.minutes]
+    first, last = schedule.seconds[0], schedule.seconds[-1]
+    within = [
+        *(later - earlier for earlier, later in pairwise(schedule.seconds)),
+        *((later + first) - (earlier + last) for earlier, later in pairwise(marks)),
+    ]
+    longest = timedelta(seconds=max(within, default=0))
+    moment, end = (
+        schedule.next(datetime(2024, 1, 1, tzinfo=UTC) - timedelta(seconds=1)),
+        datetime(2025, 1, 1, tzinfo=UTC),
+    )
+    while moment < end:
+        midnight = moment.replace(hour=0, minute=0, second=0)
+        evening = midnight + timedelta(seconds=marks[-1] + last)
+        moment = schedule.next(evening)
+        longest = max(longest, moment - evening)
+    return longest
 
 
 _PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")

@@ -66,6 +66,15 @@ class Scale:
         )
 
 
+def plan_base(name: str, kind: PlanKind) -> str:
+    """The base of a plan's name: each kind has its own, so that a change of kind replaces plan and app.
+
+    Azure changes neither in place ("Cannot update ServerFarm SKU from 'Dynamic' to 'FlexConsumption'"), and the
+    provider would try to.
+    """
+    return name if kind == "flex" else f"{name}-{kind}"
+
+
 def plan_arguments(scale: Scale) -> dict[str, Any]:
     """The App Service plan's own arguments."""
     sku = {"name": "FC1", "tier": "FlexConsumption"} if scale.plan == "flex" else {"name": "Y1", "tier": "Dynamic"}

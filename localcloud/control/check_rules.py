@@ -32,6 +32,8 @@ FLEX_PYTHON = ("3.10", "3.11", "3.12", "3.13", "3.14")
 LAST_Y1_PYTHON = (3, 12)
 METRIC_FREQUENCIES = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H")
 METRIC_WINDOWS = (*METRIC_FREQUENCIES, "PT6H", "PT12H", "P1D")
+QUERY_WINDOWS = ("PT1M", "PT5M", "PT10M", "PT15M", "PT30M", "PT45M", "PT1H", "PT2H", "PT3H", "PT4H", "PT5H", "PT6H",
+                 "P1D", "P2D")  # fmt: skip
 
 
 def broken(type_token: str, view: View, siblings: Siblings) -> list[Failure]:
@@ -162,12 +164,29 @@ def metric_alert_times(view: View, _: Siblings) -> Iterator[Failure]:
 
     Source: Azure Monitor, "Metric alert rules", and the REST reference.
     """
+    yield from _alert_times(view, METRIC_FREQUENCIES, METRIC_WINDOWS)
+
+
+def query_alert(view: View, _: Siblings) -> Iterator[Failure]:
+    """A log alert's times, and what its query is asked.
+
+    Source: azurerm_monitor_scheduled_query_rules_alert_v2, which documents what the service accepts.
+    """
+    yield from _alert_times(view, QUERY_WINDOWS[:-1], QUERY_WINDOWS)
+    for path, condition in view.items("criteria.allOf"):
+        if not condition.has("query"):
+            yield Failure(f"{path}.query", "must be set, it is absent; write the query")
+        if condition.text("timeAggregation") not in ("", "Count") and not condition.has("metricMeasureColumn"):
+            yield Failure(f"{path}.metricMeasureColumn", "must be set unless timeAggregation is Count; name a column")
+
+
+def _alert_times(view: View, frequencies: tuple[str, ...], windows: tuple[str, ...]) -> Iterator[Failure]:
     every, window = view.text("evaluationFrequency"), view.text("windowSize")
-    if every and every not in METRIC_FREQUENCIES:
-        yield Failure("evaluationFrequency", f'must be one of {METRIC_FREQUENCIES}, got "{every}"; write "PT5M"')
-    elif window and window not in METRIC_WINDOWS:
-        yield Failure("windowSize", f'must be one of {METRIC_WINDOWS}, got "{window}"; write "PT5M"')
-    elif every and window and METRIC_WINDOWS.index(window) < METRIC_WINDOWS.index(every):
+    if every and every not in frequencies:
+        yield Failure("evaluationFrequency", f'must be one of {frequencies}, got "{every}"; write "PT5M"')
+    elif window and window not in windows:
+        yield Failure("windowSize", f'must be one of {windows}, got "{window}"; write "PT5M"')
+    elif every and window and windows.index(window) < windows.index(every):
         yield Failure(
             "windowSize", f'must not be shorter than evaluationFrequency {every}, got "{window}"; lengthen it'
         )
@@ -192,6 +211,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "azure-native:monitor:DataCollectionRule": (check_rules_logs.rule_streams, check_rules_logs.rule_flows),
     "azure-native:monitor:DiagnosticSetting": (check_rules_logs.diagnostic_sink,),
     "azure-native:monitor:MetricAlert": (metric_alert_times,),
+    "azure-native:monitor:ScheduledQueryRule": (query_alert,),
     "azure-native:operationalinsights:Table": (check_rules_logs.table_schema, check_rules_logs.table_retention),
     "azure-native:web:AppServicePlan": (plan_sku,),
     "azure-native:web:WebApp": (app_settings, flex_settings, flex_shape, app_fits_plan),

@@ -28,6 +28,7 @@ from localcloud.control.extract_sdk import Schema, Sdk, snake
 
 # Type token -> the input that is the resource's own name, "" where it is named by another (a bucket's policy).
 TYPES = {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "name",
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": "",
     "aws:iam/role:Role": "name",
     "aws:iam/rolePolicy:RolePolicy": "name",
@@ -40,6 +41,8 @@ TYPES = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": "",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": "",
     "aws:s3/bucketVersioning:BucketVersioning": "",
+    "aws:sns/topic:Topic": "name",
+    "aws:sns/topicSubscription:TopicSubscription": "",
     "aws:sqs/queue:Queue": "name",
     "aws:sqs/queuePolicy:QueuePolicy": "",
     "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": "",

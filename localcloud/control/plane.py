@@ -82,6 +82,7 @@ class ControlPlane:
         before = self._find(type_, id_)
         if before is None:
             raise Refused(f"{type_} {id_}: does not exist any more; run refresh, or reset the local cloud")
+        rules.refuse_update(type_, before.inputs, new)
         if preview:
             return Made(id_, rules.changed(type_, before.inputs, before.outputs, new))
         made = rules.made(self._here, type_, before.name, new, preview=False)
@@ -104,10 +105,19 @@ class ControlPlane:
         found = self._find(type_, id_)
         if found is None:
             return
+        self._refuse_locked(id_)
         remove = kind_of(type_).remove
         if remove:
             await remove(self._here, found.subject())
         self._forget(found)
+
+    def _refuse_locked(self, id_: str) -> None:
+        """A management lock stands on what it names, on everything in it, and in the way of what it is in."""
+        rows = self._db.execute("SELECT record FROM resource WHERE type = ?", (rules.LOCK,)).fetchall()
+        for lock in (msgspec.json.decode(row[0], type=Resource) for row in rows):
+            reason = rules.locked(lock.id, str(lock.inputs["scope"]), id_)
+            if reason:
+                raise Refused(reason)
 
     def invoke(self, token: str, args: Values) -> Values:
         """A provider's function."""

@@ -15,6 +15,9 @@ from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
 from localcloud.engine.values import UNKNOWN, changed_paths
 
+LOCK = "azure-native:authorization:ManagementLockByScope"
+LOCKS = "/providers/microsoft.authorization/locks/"
+FIXED_TIERS = {"Dynamic", "FlexConsumption"}
 Siblings = Callable[[str], Values | None]
 
 
@@ -33,6 +36,33 @@ def diff(type_: str, old: Values, new: Values) -> Difference:
     changed = changed_paths(old, new)
     replaces = [path for path in changed if constraints.diff_kind(type_, [path]) == "replace"]
     return Difference(changed, replaces)
+
+
+def refuse_update(type_: str, old: Values, new: Values) -> None:
+    """Raise `Refused` for what the cloud itself refuses when asked to change a resource in place.
+
+    A hosting plan keeps its way of hosting: "Cannot update ServerFarm SKU from 'Dynamic' to 'FlexConsumption'" (HTTP
+    400, reported for Terraform's provider too). azure-native has no replacement for it: the program must ask for one.
+    """
+    if type_ != "azure-native:web:AppServicePlan":
+        return
+    before, after = (str((inputs.get("sku") or {}).get("tier", "")) for inputs in (old, new))
+    if before != after and FIXED_TIERS & {before, after}:
+        raise Refused(
+            f"BadRequest: Cannot update ServerFarm SKU from '{before}' to '{after}'; give the plan another name, or "
+            f'say replace_on_changes=["sku"], so that it is replaced together with its apps'
+        )
+
+
+def locked(lock: str, scope: str, id_: str) -> str:
+    """Why `id_` cannot be deleted under a lock on `scope`; "" when it can. A lock itself can always be."""
+    one, other = (f"{text.rstrip('/').lower()}/" for text in (scope, id_))
+    if LOCKS in other or not (other.startswith(one) or one.startswith(other)):
+        return ""
+    return (
+        f"ScopeLocked: {id_} cannot be deleted because {scope} is locked; take the lock {lock.rsplit('/', 1)[-1]} "
+        "away first (pulumi config set millrace:locks false, then up)"
+    )
 
 
 def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -> Made:

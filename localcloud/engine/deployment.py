@@ -86,6 +86,7 @@ class Deployment:
             dependencies=sorted(set(wanted.dependencies)),
             protect=wanted.protect,
             retain_on_delete=wanted.retain_on_delete,
+            replace_on_changes=wanted.replace_on_changes,
         )
         try:
             step = self._settle(record, wanted)
@@ -194,12 +195,13 @@ class Deployment:
         if not difference.changed and not again:
             record.id, record.outputs = old.id, old.outputs
             return "same"
-        if not _replaces(difference, wanted.replace_on_changes):
+        replaces = replaced_by(difference, wanted.replace_on_changes)
+        if not replaces:
             made = provider.update(record.type, old.id, before, record.inputs, preview=self._preview)
             self._take(record, made)
             return "update"
         if old.protect:
-            raise Refused(f"is protected, and a change of {', '.join(difference.replaces)} would replace it")
+            raise Refused(f"is protected, and a change of {', '.join(replaces)} would replace it")
         if difference.delete_first:
             self._delete(old)
         self._take(record, provider.create(record.type, record.name, record.inputs, preview=self._preview))
@@ -219,14 +221,16 @@ class Deployment:
             self._provider(record.type).delete(record.type, record.id, record.outputs)
 
 
-def _replaces(difference: Difference, replace_on_changes: list[str]) -> bool:
-    if difference.replaces:
-        return True
-    return any(
-        pattern in ("*", path) or path.startswith((f"{pattern}.", f"{pattern}["))
-        for pattern in replace_on_changes
+def replaced_by(difference: Difference, replace_on_changes: list[str]) -> list[str]:
+    """The changed properties for which a resource is replaced: the provider's, and those that the program names."""
+    forced = [
+        path
         for path in difference.changed
-    )
+        if any(
+            pattern in ("*", path) or path.startswith((f"{pattern}.", f"{pattern}[")) for pattern in replace_on_changes
+        )
+    ]
+    return [*difference.replaces, *(path for path in forced if path not in difference.replaces)]
 
 
 def _ignore(paths: list[str], old: Values, new: Values) -> None:

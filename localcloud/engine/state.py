@@ -41,6 +41,7 @@ class Record(msgspec.Struct, kw_only=True):
     dependencies: list[str] = []
     protect: bool = False
     retain_on_delete: bool = False
+    replace_on_changes: list[str] = []
 
 
 class State:

@@ -1,7 +1,10 @@
 """Two sides of a stack compared: what the change does to its resources, packages, roles, settings and outputs. Pure."""
 
+import msgspec
+
 from localcloud.control import rules
-from localcloud.review.data import held_by
+from localcloud.engine.deployment import replaced_by
+from localcloud.review.data import guarded_by, held_by
 from localcloud.review.shapes import (
     Contents,
     PackageChange,
@@ -81,9 +84,12 @@ def _resource(before: Part | None, after: Part | None) -> ResourceChange | None:
     if after is None:
         change.kind = "delete"
         return change
-    difference = rules.diff(part.type, before.inputs, after.inputs)
-    change.kind = "replace" if difference.replaces else "update"
-    change.properties = property_changes(part.type, before.inputs, after.inputs)
+    replaces = replaced_by(rules.diff(part.type, before.inputs, after.inputs), after.replace_on_changes)
+    change.kind = "replace" if replaces else "update"
+    change.properties = [
+        msgspec.structs.replace(one, replaces=one.replaces or one.path in replaces)
+        for one in property_changes(part.type, before.inputs, after.inputs)
+    ]
     if before.protect != after.protect:
         change.properties.append(compared("(protect)", _yes(before.protect), _yes(after.protect)))
     return change if change.properties else None
@@ -122,7 +128,7 @@ def _risks(base: StackSide, head: StackSide, changes: list[ResourceChange]) -> l
         risks.append(
             Risk(
                 kind=kind, type=change.type, name=change.name, system=change.system, component=change.component,
-                holds=change.holds, protected=before.protect, retained=before.retain,
+                holds=change.holds or guarded_by(change.type), protected=before.protect, retained=before.retain,
                 because=[one.path for one in change.properties if one.replaces],
                 with_it=sorted(f"{_short(part.type)} {part.name}" for part in inside if part.urn not in touched),
             )
@@ -132,6 +138,8 @@ def _risks(base: StackSide, head: StackSide, changes: list[ResourceChange]) -> l
 
 
 def _risk_kind(change: ResourceChange, before: Part | None, after: Part | None) -> RiskKind | None:
+    if guarded_by(change.type) and change.kind in ("replace", "delete"):
+        return "unprotect"
     if not change.holds:
         return None
     if change.kind in ("delete", "replace"):

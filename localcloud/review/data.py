@@ -22,6 +22,15 @@ HOLDS: dict[str, str] = {
 }
 
 
+GUARDS: dict[str, str] = {"azure-native:authorization:ManagementLockByScope": "what it locks"}
+"""Types that hold nothing and keep others from being deleted."""
+
+
+def guarded_by(type_: str) -> str:
+    """What would stand open without a resource of this type, in words; "" for one that guards nothing."""
+    return GUARDS.get(type_, "")
+
+
 def held_by(type_: str) -> str:
     """What a resource of this type holds, in words; "" for one that can be made again from the program."""
     return HOLDS.get(type_, "")

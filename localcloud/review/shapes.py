@@ -20,6 +20,7 @@ class Part(msgspec.Struct, kw_only=True):
     retain: bool
     dependencies: list[str]
     inputs: dict[str, Any]
+    replace_on_changes: list[str] = []
 
 
 class Contents(msgspec.Struct, kw_only=True):

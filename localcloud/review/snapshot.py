@@ -71,6 +71,7 @@ def _part(record: Any, shown: dict[str, Any], secret: bytes) -> dict[str, Any]:
         "retain": record.retain_on_delete,
         "dependencies": record.dependencies,
         "inputs": _marked(shown, record.inputs, secret),
+        "replace_on_changes": getattr(record, "replace_on_changes", []),  # an older tree's record has none
     }
 
 

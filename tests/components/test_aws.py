@@ -160,6 +160,7 @@ def test_where_data_is_kept_the_bucket_is_neither_removed_nor_emptied() -> None:
     kept, loose = bucket(keeps_data=True).one("s3/bucket:Bucket"), bucket().one("s3/bucket:Bucket")
     assert (kept.protect, kept.inputs["forceDestroy"]) == (True, False)
     assert (loose.protect, loose.inputs["forceDestroy"]) == (False, True)
+    assert {one.protect for one in bucket(keeps_data=True).all("sqs/queue:Queue")} == {True}
 
 
 def test_an_existing_bucket_is_read_and_never_changed() -> None:

@@ -54,12 +54,23 @@ def test_where_data_is_kept_the_vault_cannot_be_purged_and_nothing_is_removed_by
     properties = found.one("Vault").inputs["properties"]
     assert properties["enablePurgeProtection"] is True
     assert properties["softDeleteRetentionInDays"] == 90
-    assert {one.type.split(":")[-1] for one in found.custom if one.protect} == {"Vault", "Workspace"}
+    assert {one.type.split(":")[-1] for one in found.custom if one.protect} == {"Vault", "Workspace", "ResourceGroup"}
     assert found.one("Workspace").inputs["retentionInDays"] == 90
 
 
-def test_no_resource_is_protected_where_data_is_not_kept() -> None:
-    assert [one.name for one in foundation().custom if one.protect] == []
+def test_no_resource_is_protected_or_locked_where_data_is_not_kept() -> None:
+    found = foundation()
+    assert [one.name for one in found.custom if one.protect] == []
+    assert found.all("ManagementLockByScope") == []
+
+
+def test_where_data_is_kept_azure_itself_refuses_to_delete_it() -> None:
+    found = foundation(keeps_data=True)
+    locks = {one.inputs["scope"]: one.inputs["level"] for one in found.all("ManagementLockByScope")}
+    assert locks == {found.one(kind).id: "CanNotDelete" for kind in ("Vault", "Workspace")}
+    # Not the group: its lock would hold every app, role and plan in it as well, and theirs hold the group already.
+    assert found.one("ResourceGroup").id not in locks
+    assert foundation(keeps_data=True, locks=False).all("ManagementLockByScope") == []
 
 
 def test_logs_and_telemetry_take_identities_only() -> None:

@@ -340,6 +340,15 @@ def test_a_declaration_that_cannot_be_right_is_refused_with_the_change_to_make(t
         worker(tmp_path, change)
 
 
+def test_each_kind_of_plan_has_its_own_name_and_moving_between_them_replaces_the_app(tmp_path: Path) -> None:
+    """Azure changes no plan's tier between these two, and moves no app between such plans."""
+    flex, y1 = timed(tmp_path), timed(tmp_path, plan="consumption")
+    assert [one.one("AppServicePlan").inputs["name"] for one in (flex, y1)] == ["demo-test", "demo-consumption-test"]
+    for found in (flex, y1):
+        assert found.one("WebApp").inputs["serverFarmId"] == found.one("AppServicePlan").id
+        assert found.one("WebApp").replace_on_changes == ["serverFarmId"]
+
+
 def test_consumption_stops_at_python_3_12(tmp_path: Path) -> None:
     target = Target("3.13", "x86_64-manylinux_2_28")
     with pytest.raises(ProgramError, match=f"^{DEMO}: plan consumption runs Python 3.12 at most, got 3.13; set plan="):

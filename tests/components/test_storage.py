@@ -170,7 +170,7 @@ def test_two_of_one_name_are_refused_and_not_merged() -> None:
         for _ in range(2):
             Container("out", ContainerArgs(account=account))
 
-    with pytest.raises(ProgramError, match="Container out is declared twice; give one of them another name"):
+    with pytest.raises(ProgramError, match='container "out": must have a physical name of its own, got out, which'):
         declare(main)
 
 
@@ -178,3 +178,50 @@ def test_two_of_one_name_are_refused_and_not_merged() -> None:
 def test_a_name_that_azure_refuses_is_refused_in_the_preview(name: str) -> None:
     with pytest.raises(ProgramError, match=r"^container .* the physical name must match .*; rename the component with"):
         declare(lambda: Container(name, ContainerArgs(account=Base().account)))
+
+
+@pytest.mark.parametrize(
+    ("names", "made"),
+    [(("a-b", "ab"), "abtesteefa8"), (("a_b", "a-b"), "abtesteefa8"), (("Data", "data"), "datatesteefa8")],
+)
+def test_two_names_that_become_one_account_are_refused(names: tuple[str, str], made: str) -> None:
+    def main() -> None:
+        group = Base().group
+        for name in names:
+            Account(name, AccountArgs(group=group))
+
+    told = (
+        f'^storage_account "{names[1]}": must have a physical name of its own, got {made}, which storage_account '
+        f'"{names[0]}" has already; rename one of the two$'
+    )
+    with pytest.raises(ProgramError, match=told):
+        declare(main)
+
+
+def test_equal_names_in_different_accounts_are_two() -> None:
+    def main() -> None:
+        base = Base()
+        other = Account("other", AccountArgs(group=base.group))
+        for account, parent in ((base.account, base.system), (other, other)):
+            Container("out", ContainerArgs(account=account), opts=pulumi.ResourceOptions(parent=parent))
+            Queue("jobs", QueueArgs(account=account, consumer="operator"))
+
+    assert len(declare(main).all("BlobContainer")) == len(declare(main).all("storage:Queue")) == 2
+
+
+def test_a_queue_may_not_be_anothers_poison() -> None:
+    def main() -> None:
+        account = Base().account
+        Queue("jobs", QueueArgs(account=account))
+        Queue("jobs-poison", QueueArgs(account=account, consumer="operator"))
+
+    with pytest.raises(
+        ProgramError, match=r'queue "jobs-poison": must have a physical name of its own, got jobs-poison'
+    ):
+        declare(main)
+
+
+def test_where_data_is_kept_queues_and_groups_are_protected_and_the_account_is_locked() -> None:
+    found = declare(lambda: Queue("jobs", QueueArgs(account=Base(keeps_data=True).account)))
+    assert {one.protect for one in [*found.all("storage:Queue"), *found.all("ResourceGroup")]} == {True}
+    assert found.one("StorageAccount").id in {one.inputs["scope"] for one in found.all("ManagementLockByScope")}

@@ -9,8 +9,10 @@ import pytest
 
 from components.packaging.declaration import load
 from components.packaging.settings_schema import read_handler
+from localcloud.control.rules import LOCK
 from localcloud.offline.packages import PACKAGE_TYPE
 from localcloud.offline.previewing import preview_stack, roles
+from localcloud.review.data import held_by
 from stacks.outputs import StackOutputs
 from tests.contract.previews import GOLDEN, ROOT, STACKS, components, preview, settings, workers
 
@@ -25,6 +27,7 @@ TOKENS = {
     "millrace:foundation:Telemetry",
     "millrace:foundation:Vault",
     "millrace:foundation:Workspace",
+    "millrace:monitoring:Alerts",
     "millrace:monitoring:LogTable",
     "millrace:storage:Account",
     "millrace:storage:Container",
@@ -62,7 +65,7 @@ def test_two_previews_are_equal(stack: str) -> None:
     assert again["outputs"] == once["outputs"]
 
 
-@pytest.mark.parametrize("name", ["resources", "roles"])
+@pytest.mark.parametrize("name", ["resources", "roles", "kept"])
 def test_production_is_what_was_reviewed(name: str) -> None:
     file = GOLDEN / f"prod-{name}.txt"
     assert production()[name] == file.read_text(), (
@@ -72,11 +75,28 @@ def test_production_is_what_was_reviewed(name: str) -> None:
 
 
 def production() -> dict[str, str]:
-    """Resource types with their number, and who may do what: readable, one a line, sorted."""
-    types = [one.type for one in preview("prod").result.records if one.custom]
+    """Resource types with their number, who may do what, what is kept from removal: readable, one a line, sorted."""
+    records = [one for one in preview("prod").result.records if one.custom]
+    types = [one.type for one in records]
+    locks = [one.parent.rsplit("::", 2)[-1] for one in records if one.type == LOCK]
+    kept = [f"protect  {one.type} {one.name}" for one in records if one.protect]
     counted = [f"{types.count(type_):3}  {type_}" for type_ in sorted(set(types))]
     table = ["  ".join(row) for row in roles(preview("prod"))]
-    return {"resources": "\n".join(counted) + "\n", "roles": "\n".join(table) + "\n"}
+    found = {"resources": counted, "roles": table, "kept": sorted([*kept, *(f"lock     {name}" for name in locks)])}
+    return {name: "\n".join(lines) + "\n" for name, lines in found.items()}
+
+
+def test_production_protects_all_that_holds_data_but_what_the_next_up_makes_again() -> None:
+    """A function app's own host account holds leases and packages; its container is the only one nobody would miss."""
+    open_ = {one.name for one in preview("prod").result.records if held_by(one.type) and not one.protect}
+    assert open_ == {"log-ingest-host", "log-ingest-packages"}
+
+
+@pytest.mark.parametrize("stack", sorted({*STACKS} - {"prod"}))
+def test_the_other_stacks_can_be_destroyed_whole(stack: str) -> None:
+    found = preview(stack).result.records
+    assert [one.name for one in found if one.protect or one.retain_on_delete or one.type == LOCK] == []
+    assert [one.inputs["forceDestroy"] for one in found if one.type == "aws:s3/bucket:Bucket"] == [True]
 
 
 @pytest.mark.parametrize("stack", STACKS)

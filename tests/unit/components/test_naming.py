@@ -29,6 +29,10 @@ CLOUDS: dict[str, str] = {
     "bucket": r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
     "sqs_queue": r"[\w-]{1,80}",
     "iam_role": r"[\w+=,.@-]{1,64}",
+    "action_group": r"[^:<>+/&%\\?|]{1,260}",
+    "alert": r"[^*#&+:<>?@%{}\\/|]{1,260}",
+    "topic": r"[\w-]{1,256}",
+    "alarm": r"[^\x00-\x1f]{1,255}",
 }
 WORLDWIDE = {"storage_account", "vault", "function_app", "bucket"}
 NAMED_BY_HANDLERS = {"container", "queue"}

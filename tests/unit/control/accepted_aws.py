@@ -18,6 +18,25 @@ TRUST = policy(
 )
 
 AWS: dict[str, dict[str, Any]] = {
+    "cloudwatch/metricAlarm:MetricAlarm": {
+        "name": "mill-dead",
+        "namespace": "AWS/SQS",
+        "metricName": "ApproximateNumberOfMessagesVisible",
+        "dimensions": {"QueueName": "logs-dead"},
+        "statistic": "Maximum",
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 0,
+        "period": 300,
+        "evaluationPeriods": 1,
+        "treatMissingData": "notBreaching",
+        "alarmActions": ["arn:aws:sns:eu-central-1:123456789012:mill"],
+    },
+    "sns/topic:Topic": {"name": "mill", "tags": {"system": "log_ingest"}},
+    "sns/topicSubscription:TopicSubscription": {
+        "topic": "arn:aws:sns:eu-central-1:123456789012:mill",
+        "protocol": "email",
+        "endpoint": "ops@example.com",
+    },
     "iam/openIdConnectProvider:OpenIdConnectProvider": {
         "url": f"https://sts.windows.net/{TENANT}/",
         "clientIdLists": ["api://mill"],

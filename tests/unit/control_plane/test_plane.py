@@ -11,6 +11,7 @@ import pytest
 
 from localcloud.control.kinds import Locality
 from localcloud.control.plane import ControlPlane
+from localcloud.control.rules import LOCK
 from localcloud.emulators.access import Access
 from localcloud.engine.provider import Refused
 from tests.components.program import SUBSCRIPTION, TENANCY
@@ -120,3 +121,38 @@ def test_resources_are_told_to_the_emulators_in_the_order_in_which_they_came(tmp
 def test_the_record_is_the_owners_alone(tmp_path: Path) -> None:
     with plane(tmp_path / "control.sqlite"):
         assert (tmp_path / "control.sqlite").stat().st_mode & 0o077 == 0
+
+
+PLANS = "azure-native:web:AppServicePlan"
+
+
+def locked(plane: ControlPlane, scope: str) -> str:
+    inputs = {"scope": scope, "lockName": "keeps-data", "level": "CanNotDelete"}
+    return asyncio.run(plane.create(LOCK, "lock", inputs, preview=False)).id
+
+
+def test_a_lock_stands_on_what_it_names_on_what_is_in_it_and_in_the_way_of_what_it_is_in(tmp_path: Path) -> None:
+    with plane(tmp_path / "control.sqlite") as (cloud, _):
+        whole, near = group(cloud), group(cloud, "gg")
+        inside = grant(cloud)
+        lock = locked(cloud, inside)
+        for type_, id_ in ((GROUPS, whole), (ASSIGNMENTS, inside)):
+            with pytest.raises(Refused, match=f"ScopeLocked: {id_} cannot be deleted because {inside} is locked; take"):
+                asyncio.run(cloud.delete(type_, id_))
+        asyncio.run(cloud.delete(GROUPS, near))  # its name only begins alike
+        asyncio.run(cloud.delete(LOCK, lock))
+        asyncio.run(cloud.delete(ASSIGNMENTS, inside))
+        asyncio.run(cloud.delete(GROUPS, whole))
+        assert cloud.resources() == []
+
+
+def test_a_plan_keeps_its_way_of_hosting(tmp_path: Path) -> None:
+    def sku(name: str, tier: str) -> dict[str, Any]:
+        return {"name": "p", "resourceGroupName": "g", "sku": {"name": name, "tier": tier}}
+
+    with plane(tmp_path / "control.sqlite") as (cloud, _):
+        id_ = asyncio.run(cloud.create(PLANS, "p", sku("FC1", "FlexConsumption"), preview=False)).id
+        for preview in (True, False):
+            with pytest.raises(Refused, match="Cannot update ServerFarm SKU from 'FlexConsumption' to 'Dynamic'"):
+                asyncio.run(cloud.update(PLANS, id_, {}, sku("Y1", "Dynamic"), preview=preview))
+        asyncio.run(cloud.update(PLANS, id_, {}, {**sku("FC1", "FlexConsumption"), "tags": {}}, preview=False))

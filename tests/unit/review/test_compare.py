@@ -123,3 +123,19 @@ def test_states_of_a_stack() -> None:
     assert compare("s", None, side()).state == "new"
     assert compare("s", side(), refused).state == "refused"
     assert compare("s", refused, side()).state == "base_refused"
+
+
+def test_a_lock_that_goes_and_a_plan_of_another_kind_are_seen() -> None:
+    locked = part("azure-native:authorization:ManagementLockByScope", "ingest-lock")
+    app = "azure-native:web:WebApp"
+    flex = part(app, "ingest", inputs={"serverFarmId": "/plans/ingest"}, replace_on_changes=["serverFarmId"])
+    y1 = part(app, "ingest", inputs={"serverFarmId": "/plans/ingest-y1"}, replace_on_changes=["serverFarmId"])
+    review = compare("prod", side(locked, flex), side(y1))
+    assert [(risk.kind, risk.name, risk.holds) for risk in review.risks] == [
+        ("unprotect", "ingest-lock", "what it locks")
+    ]
+    (change,) = [one for one in review.resources if one.type == app]
+    assert (change.kind, [(one.path, one.replaces) for one in change.properties]) == (
+        "replace",
+        [("serverFarmId", True)],
+    )
