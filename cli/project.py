@@ -14,7 +14,7 @@ def local_stack() -> "LocalStack":
     """The local stack (`MILLRACE_STACK` names another local one)."""
     from localcloud.session.local import LocalStack  # late: `--help` must not load the SDKs
 
-    return LocalStack(ROOT, os.environ.get("MILLRACE_STACK", "local"))
+    return LocalStack(ROOT, os.environ.get("MILLRACE_STACK") or "local")
 
 
 def user_path(path: Path) -> Path:

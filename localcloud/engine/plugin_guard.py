@@ -26,6 +26,13 @@ def local_stack(project: str, stack: str) -> LocalStack:
     (another project's program) the one that the environment names.
     """
     if _text(ROOT / "Pulumi.yaml", "name") == project and is_local(stack):
+        named = os.environ.get(STACK_VARIABLE) or stack
+        if named != stack:
+            raise Refused(
+                f"stack {stack}: this shell is set up for stack {named}, where Pulumi would keep its record; use "
+                f"`./millrace pulumi … --stack {stack}`, or a shell of its own: "
+                f'eval "$({STACK_VARIABLE}={stack} ./millrace pulumi --print-env)"'
+            )
         return LocalStack(ROOT, stack)
     return named_stack()
 

@@ -5,6 +5,7 @@ What the command line's `up`, `feed`, `wait`, `down` and `reset` do, without a w
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ START_S = 300  # seconds; the first start installs Azurite
 STOP_S = 60
 POLL_S = 0.1
 ENGINE_FILE = "engine"
+STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 SYSTEM_TYPE = "millrace:system:System"
 
 Say = Callable[[str], None]
@@ -45,7 +47,12 @@ class LocalStack:
     """One stack of the project in `root`, kept under `.millrace/<stack>/`."""
 
     def __init__(self, root: Path, stack: str = "local") -> None:
-        """Nothing is started yet."""
+        """Nothing is started yet. Raises LocalCloudError for a name that is none: it becomes a folder's."""
+        if not STACK_NAME.fullmatch(stack):
+            raise LocalCloudError(
+                f"a stack's name must be letters, digits, -, _ and ., beginning with a letter or digit, got {stack!r}; "
+                "correct MILLRACE_STACK"
+            )
         self.root, self.stack = root, stack
         self.home = root / ".millrace" / stack
         self._known: tuple[address.Address, Supervisor] | None = None

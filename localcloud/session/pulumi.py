@@ -31,6 +31,8 @@ UNSET = ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_IGNORE_
 def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> int:
     """Run Pulumi's command line with `args`; answers its exit code. Refuses stacks that are not local."""
     stack = _named_stack(args) or _selected_stack(root) or os.environ.get(STACK_VARIABLE) or DEFAULT_STACK
+    if is_local(stack, root):
+        os.environ[STACK_VARIABLE] = stack  # its record lies with its data: `reset` forgets both, and nobody else's
     if print_env:
         sys.stdout.write(exports(environment(root)))
         return 0

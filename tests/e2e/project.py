@@ -1,11 +1,13 @@
 """A copy of the project in a temporary folder, with a local cloud of its own, driven as a user drives it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,20 @@ class Project:
         self.stack = LocalStack(root)
         self.home = self.stack.home
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """`./millrace …`, whatever comes of it."""
+    def beside(self, stack: str) -> "Project":
+        """The same copy as another local stack's user sees it: `MILLRACE_STACK=…`."""
+        other = copy(self)
+        other.stack = LocalStack(self.root, stack)
+        other.home = other.stack.home
+        return other
+
+    def run(self, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        """`./millrace …` with `given` on its standard input, whatever comes of it."""
         command = [str(self.root / "millrace"), *arguments]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False, timeout=240)
+        return subprocess.run(
+            command, cwd=self.root, env={**os.environ, "MILLRACE_STACK": self.stack.stack}, input=given,
+            capture_output=True, text=True, check=False, timeout=240,
+        )  # fmt: skip
 
     def json(self, *arguments: str) -> Any:
         """`./millrace … --json`: done, and exactly one document on stdout."""
@@ -66,7 +78,7 @@ class Project:
 
     def override(self, **settings: Any) -> None:
         """Change log_ingest's settings in this copy's stack file."""
-        file = self.root / "Pulumi.local.yaml"
+        file = self.root / f"Pulumi.{self.stack.stack}.yaml"
         stack = yaml.safe_load(file.read_text())
         stack["config"]["millrace:logIngest"].update(settings)
         file.write_text(yaml.safe_dump(stack))

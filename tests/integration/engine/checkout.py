@@ -52,6 +52,21 @@ class Checkout:
         assert (done.returncode != 0) == fails, said
         return done.stdout if "--json" in args else said
 
+    @property
+    def home(self) -> Path:
+        """Where the local stack keeps everything."""
+        return self.root / ".millrace" / "local"
+
+    def millrace(self, *args: str, stack: str = "local") -> str:
+        """`./millrace …` of the copy; answers its stdout."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *args],
+            cwd=self.root, env={**self.environment, "MILLRACE_STACK": stack}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False, timeout=LIMIT_S,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def stop(self) -> None:
         """End the copy's local cloud."""
         ending = "import pathlib, localcloud.session.local as it; it.LocalStack(pathlib.Path.cwd()).stop()"

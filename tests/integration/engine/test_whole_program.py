@@ -8,6 +8,7 @@ import pytest
 
 from localcloud.outside.log_ingest import expected
 from tests.integration.engine.checkout import Checkout
+from tests.kept_secrets import kept, readable_by_others, spilled
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -19,6 +20,12 @@ def test_up_up_edit_destroy(checkout: Checkout) -> None:
     assert _steps(checkout) == {}
     checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "local")
     assert json.loads(checkout.pulumi("stack", "output", "--json"))["logIngest"]["table"] == "Code42Logs_CL"
+    secrets = kept(checkout.home)
+    assert len(secrets) > 10
+    written = [file for file in (checkout.home / "pulumi").rglob("*") if file.is_file()]
+    assert {"stacks", "history", "backups"} <= {part for file in written for part in file.parts}
+    assert spilled(checkout.home, secrets) == []
+    assert readable_by_others(checkout.home, secrets) == []
     handler = checkout.root / "handlers" / "log_ingest" / "ingest.py"
     handler.write_text(handler.read_text() + "\n# edited\n")
     assert _steps(checkout) == {
@@ -27,7 +34,7 @@ def test_up_up_edit_destroy(checkout: Checkout) -> None:
     }
     checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
     assert _steps(checkout) == {}
-    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+    _other_stack_stays(checkout)
     assert (checkout.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
     refused = checkout.pulumi("stack", "init", "prod") and checkout.pulumi("preview", "--stack", "prod", fails=True)
     assert "STOP: stack millrace/prod is not local" in refused
@@ -46,6 +53,27 @@ def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:
     assert first["systems"]["log_ingest"]["in"] == expected().records_in
     assert second["resources"]["unchanged"] == first["resources"]["created"]
     assert second["resources"]["created"] == second["resources"]["updated"] == 0
+
+
+def _other_stack_stays(checkout: Checkout) -> None:
+    """Destroying `local` leaves nothing of it and everything of `other`; so does forgetting it."""
+    (checkout.root / "Pulumi.other.yaml").write_text((checkout.root / "Pulumi.local.yaml").read_text())
+    command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "other"]
+    checkout.pulumi("stack", "init", "other", "--no-select")
+    wrong_shell = checkout.pulumi(*command[1:], fails=True)
+    assert "this shell is set up for stack local" in wrong_shell
+    assert "./millrace pulumi … --stack other" in wrong_shell
+    checkout.millrace(*command)
+    there = json.loads(checkout.millrace("status", "--json", stack="other"))["resources"]
+    assert len(there) > 40
+    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+    left = json.loads(checkout.millrace("status", "--json", stack="local"))
+    assert (left["resources"], left["apps"], left["queues"]) == ([], [], [])
+    assert json.loads(checkout.millrace("status", "--json", stack="other"))["resources"] == there
+    assert "unchanged" in checkout.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
+    checkout.millrace("reset", stack="other")
+    assert checkout.home.exists()
+    assert not checkout.home.with_name("other").exists()
 
 
 def _steps(checkout: Checkout) -> dict[str, list[str]]:
