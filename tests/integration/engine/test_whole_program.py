@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
+from localcloud.engine.embedded import ProgramError
+from localcloud.offline.previewing import preview_stack
 from localcloud.outside.log_ingest import expected
 from tests.integration.engine.checkout import Checkout
 from tests.kept_secrets import kept, readable_by_others, spilled
@@ -86,3 +89,33 @@ def _steps(checkout: Checkout) -> dict[str, list[str]]:
             name = f"{step['urn'].split('::')[2].rsplit('/')[-1]} {step['urn'].split('::')[-1]}"
             found[name] = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     return found
+
+
+WRONG = {
+    "millrace:keepsData": "perhaps",
+    "millrace:keepData": "true",
+    "millrace:systems": "log_ingest",
+    "millrace:logIngest": {"plan": "premium"},
+}
+
+
+def test_both_engines_refuse_a_wrong_setting_in_the_same_words(checkout: Checkout) -> None:
+    """Pulumi's own checks of a project's schema come first and name no command: nothing there may bite."""
+    local = (checkout.root / "Pulumi.local.yaml").read_text()
+    for key, value in WRONG.items():
+        settings = yaml.safe_load(local)
+        settings["config"][key] = value
+        (checkout.root / "Pulumi.wrong.yaml").write_text(yaml.safe_dump(settings))
+        with pytest.raises(ProgramError) as ours:
+            preview_stack(checkout.root, "wrong")
+        command = [sys.executable, "-m", "cli", "pulumi", "preview", "--stack", "wrong", "--color=never"]
+        theirs = subprocess.run(
+            command, cwd=checkout.root, capture_output=True, text=True, check=False, timeout=100,
+            env={**checkout.environment, "MILLRACE_STACK": "local"}, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert theirs.returncode != 0
+        assert str(ours.value) in theirs.stdout + theirs.stderr, key
+        assert f"; run: pulumi config {'rm' if key.endswith('keepData') else 'set'} " in str(ours.value)
+        assert "--stack wrong" in str(ours.value)
+    checkout.millrace("reset", stack="wrong")
+    (checkout.root / "Pulumi.wrong.yaml").unlink()
