@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def test_up_up_edit_destroy(checkout: Checkout) -> None:
     settings = (checkout.root / "Pulumi.local.yaml").read_text()
-    checkout.pulumi("stack", "init", "local")
+    checkout.pulumi("stack", "select", "--create", "local")
     checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
     assert _steps(checkout) == {}
     checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "local")
@@ -37,10 +37,40 @@ def test_up_up_edit_destroy(checkout: Checkout) -> None:
     }
     checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
     assert _steps(checkout) == {}
-    _other_stack_stays(checkout)
+    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+    assert left(checkout, "local") == []
     assert (checkout.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
     refused = checkout.pulumi("stack", "init", "prod") and checkout.pulumi("preview", "--stack", "prod", fails=True)
     assert "STOP: stack millrace/prod is not local" in refused
+
+
+UP = ["pulumi", "up", "--yes", "--skip-preview", "--stack"]
+
+
+def left(checkout: Checkout, stack: str) -> list[str]:
+    """Ids of all that exists in a stack's local cloud."""
+    return sorted(one["id"] for one in json.loads(checkout.millrace("status", "--json", stack=stack))["resources"])
+
+
+def test_destroying_and_forgetting_one_stack_leaves_the_other(checkout: Checkout) -> None:
+    (checkout.root / "Pulumi.other.yaml").write_text((checkout.root / "Pulumi.local.yaml").read_text())
+    checkout.pulumi("stack", "select", "--create", "local")
+    checkout.pulumi("stack", "init", "other", "--no-select")
+    wrong_shell = checkout.pulumi(*UP[1:], "other", fails=True)
+    assert "this shell is set up for stack local" in wrong_shell
+    assert "./millrace pulumi … --stack other" in wrong_shell
+    for stack in ("local", "other"):
+        checkout.millrace(*UP, stack)
+    there = left(checkout, "other")
+    assert len(there) > 40
+    assert not {one for one in there if "-local" in one}
+    checkout.millrace("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "local")
+    assert left(checkout, "local") == []
+    assert left(checkout, "other") == there
+    assert "unchanged" in checkout.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
+    checkout.millrace("reset", stack="other")
+    assert checkout.home.exists()
+    assert not checkout.home.with_name("other").exists()
 
 
 def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:
@@ -56,27 +86,6 @@ def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:
     assert first["systems"]["log_ingest"]["in"] == expected().records_in
     assert second["resources"]["unchanged"] == first["resources"]["created"]
     assert second["resources"]["created"] == second["resources"]["updated"] == 0
-
-
-def _other_stack_stays(checkout: Checkout) -> None:
-    """Destroying `local` leaves nothing of it and everything of `other`; so does forgetting it."""
-    (checkout.root / "Pulumi.other.yaml").write_text((checkout.root / "Pulumi.local.yaml").read_text())
-    command = ["pulumi", "up", "--yes", "--skip-preview", "--stack", "other"]
-    checkout.pulumi("stack", "init", "other", "--no-select")
-    wrong_shell = checkout.pulumi(*command[1:], fails=True)
-    assert "this shell is set up for stack local" in wrong_shell
-    assert "./millrace pulumi … --stack other" in wrong_shell
-    checkout.millrace(*command)
-    there = json.loads(checkout.millrace("status", "--json", stack="other"))["resources"]
-    assert len(there) > 40
-    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
-    left = json.loads(checkout.millrace("status", "--json", stack="local"))
-    assert (left["resources"], left["apps"], left["queues"]) == ([], [], [])
-    assert json.loads(checkout.millrace("status", "--json", stack="other"))["resources"] == there
-    assert "unchanged" in checkout.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
-    checkout.millrace("reset", stack="other")
-    assert checkout.home.exists()
-    assert not checkout.home.with_name("other").exists()
 
 
 def _steps(checkout: Checkout) -> dict[str, list[str]]:
