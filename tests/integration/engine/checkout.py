@@ -68,9 +68,13 @@ class Checkout:
         return done.stdout
 
     def stop(self) -> None:
-        """End the copy's local cloud."""
-        ending = "import pathlib, localcloud.session.local as it; it.LocalStack(pathlib.Path.cwd()).stop()"
-        subprocess.run([sys.executable, "-c", ending], cwd=self.root, check=True, timeout=LIMIT_S)
+        """End every local cloud of the copy."""
+        for home in sorted(self.root.glob(".millrace/*/supervisor.lock")):
+            ending = (
+                "import pathlib, sys, localcloud.session.local as it; it.LocalStack(pathlib.Path(), sys.argv[1]).stop()"
+            )
+            command = [sys.executable, "-c", ending, home.parent.name]
+            subprocess.run(command, cwd=self.root, check=True, timeout=LIMIT_S)
 
 
 class Tiny:
