@@ -110,7 +110,7 @@ class Azurite:
         with log_file.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *map(str, starter),
-                cwd=self._folder,
+                cwd=installed,  # Node reads the package.json above it: ours, not whatever lies above the project
                 env={"AZURITE_ACCOUNTS": accounts, "PATH": str(node.parent)},
                 stdin=asyncio.subprocess.PIPE,  # never written: its end tells Azurite that we are gone
                 stdout=log,
