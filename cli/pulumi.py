@@ -12,6 +12,6 @@ def pulumi(
     ] = False,
 ) -> None:
     """Pulumi itself, with the local plugins, backend and secrets. Next: ./millrace pulumi up --stack local --yes"""
-    from localcloud.session.pulumi import pulumi as run_pulumi  # late: `--help` must not load the SDKs
+    from localcloud.plugins.command import pulumi as run_pulumi  # late: `--help` must not load the SDKs
 
     raise typer.Exit(run_pulumi(context.args, print_env))

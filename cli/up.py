@@ -18,14 +18,16 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Start the local cloud, apply the program, feed it its sample. Next: ./millrace status, query, logs, down."""
-    from localcloud.session.running import bring_up  # late: `--help` must not load the SDKs
-
     if engine not in ("embedded", "pulumi"):
         raise typer.BadParameter(f"engine must be embedded or pulumi, got {engine!r}")
     if engine == "pulumi" and system:
         raise typer.BadParameter("--system goes with the embedded engine; Pulumi's own applies the whole stack")
+    from localcloud.plugins.up import apply  # late: `--help` must not load the SDKs
+    from localcloud.session.running import bring_up
+
     screen = Screen(json=json)
-    report = bring_up(local_stack(), systems=system or [], sample=sample, working=screen.working, engine=engine)
+    pulumi = apply if engine == "pulumi" else None
+    report = bring_up(local_stack(), systems=system or [], sample=sample, working=screen.working, pulumi=pulumi)
     screen.document(report)
     _show(screen, report)
     if any(result.state == "failed" for result in report.systems.values()):

@@ -12,7 +12,6 @@ import msgspec
 
 from localcloud.control.client import Supervisor
 from localcloud.host.spec import InvocationResult
-from localcloud.session import pulumi_up
 from localcloud.session.feeding import feed_sample
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.supervisor.shapes import CloudStatus
@@ -28,6 +27,8 @@ class Told(Protocol):
 
 
 Working = Callable[[str], AbstractContextManager[Told]]
+OtherEngine = Callable[[LocalStack, Callable[[str, str], None], Callable[[str], None]], tuple[Counter[str], list[str]]]
+"""Applies a stack by another engine than the embedded: `(stack, progress, say)` → resources by step, and failures."""
 
 
 class Resources(msgspec.Struct, kw_only=True):
@@ -70,22 +71,23 @@ class UpReport(msgspec.Struct, kw_only=True):
 
 
 def bring_up(
-    stack: LocalStack, *, systems: list[str], sample: bool, working: Working, engine: str = "embedded"
+    stack: LocalStack, *, systems: list[str], sample: bool, working: Working, pulumi: OtherEngine | None = None
 ) -> UpReport:
     """Make the local cloud as the program says and try it; raises `LocalCloudError` when the program does not apply.
 
-    Ctrl-C ends a local cloud that this call started; one that ran before stays.
+    `pulumi` (plugins/up.py) applies it, not the embedded engine. Ctrl-C ends a local cloud that this call started;
+    one that ran before stays.
     """
     began, ran_before = time.monotonic(), stack.running() is not None
     try:
         with working("starting the local cloud") as step:
             supervisor = stack.ensure(step.tell)
-        resources = _apply(stack, supervisor, systems, engine, working)
+        resources = _apply(stack, supervisor, systems, pulumi, working)
         applied_s = time.monotonic() - began
         wanted = [name for name in _declared(stack) if not systems or name in systems]
         reports = {name: _try(stack, name, sample=sample, working=working) for name in wanted}
         return UpReport(
-            engine=engine,
+            engine="pulumi" if pulumi else "embedded",
             seconds=round(time.monotonic() - began, 2),
             applied_seconds=round(applied_s, 2),
             resources=resources,
@@ -98,7 +100,9 @@ def bring_up(
         raise
 
 
-def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], engine: str, working: Working) -> Resources:
+def _apply(
+    stack: LocalStack, supervisor: Supervisor, systems: list[str], pulumi: OtherEngine | None, working: Working
+) -> Resources:
     with working("applying the program") as step:
         seen: Counter[str] = Counter()
 
@@ -106,8 +110,8 @@ def _apply(stack: LocalStack, supervisor: Supervisor, systems: list[str], engine
             seen[what] += 1
             step.tell(f"{sum(seen.values())} resources, {what} {name}")
 
-        if engine == "pulumi":
-            counts, failures = pulumi_up.apply(stack, progress, step.tell)
+        if pulumi:
+            counts, failures = pulumi(stack, progress, step.tell)
         else:
             result = stack.apply(supervisor, lambda what, record: progress(what, record.name), systems or None)
             counts, failures = Counter(result.counts), result.failures

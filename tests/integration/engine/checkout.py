@@ -33,7 +33,7 @@ class Checkout:
         """What a shell has after `eval "$(./millrace pulumi --print-env)"`."""
         kept = ("AWS_", "AZURE_", "ARM_", "PULUMI_", "MILLRACE_", "IDENTITY_")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(kept)}
-        printed = "import sys; from localcloud.session.pulumi import pulumi; sys.exit(pulumi([], True))"
+        printed = "import sys; from localcloud.plugins.command import pulumi; sys.exit(pulumi([], True))"
         script = f"eval \"$({sys.executable} -c '{printed}')\"; exec env -0"
         shell = subprocess.run(
             ["sh", "-c", script], cwd=self.root, env=clean, capture_output=True, text=True, check=True, timeout=LIMIT_S

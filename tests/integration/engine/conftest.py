@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localcloud.engine.pulumi_cli.find import find_cli
+from localcloud.plugins.pulumi_cli.find import find_cli
 from tests.integration.engine.checkout import Checkout
 
 

@@ -1,6 +1,6 @@
 """What Pulumi's dynamic resources run in, here: the SDK's own provider process, as the local deployer.
 
-`python -m localcloud.engine.plugin_dynamic ENGINE_ADDRESS` finds the local cloud, gives this process its identity and
+`python -m localcloud.plugins.dynamic ENGINE_ADDRESS` finds the local cloud, gives this process its identity and
 its CA, takes away every credential of a real cloud, and runs `pulumi.dynamic` with the Python of the project.
 """
 
@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from localcloud.engine import plugin_guard
+from localcloud.plugins import guard
 from localcloud.session.local import deployer_environment
 from localcloud.supervisor.shapes import Access
 
@@ -18,12 +18,12 @@ FOREIGN = ("AWS_", "AZURE_", "ARM_", "IDENTITY_", "MSI_")
 
 def main() -> None:
     """Become the provider: here if the project's Python is this one (half a second less), else in its place."""
-    access = plugin_guard.named_stack().ensure(plugin_guard.quiet).call("GET", "/access", None, Access)
+    access = guard.named_stack().ensure(guard.quiet).call("GET", "/access", None, Access)
     for name in [name for name in os.environ if name.startswith(FOREIGN)]:
         del os.environ[name]
     os.environ.update(deployer_environment(access))
     # Another project's program may use our components: their providers are pickled by name and must be importable.
-    path = [str(plugin_guard.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = [str(guard.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
     environment = _project_environment()
     if environment is None or environment.resolve() == Path(sys.prefix).resolve():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.engine.pulumi_cli.find import PulumiCliError, cached_cli, find_cli, require_cli
+from localcloud.plugins.pulumi_cli.find import PulumiCliError, cached_cli, find_cli, require_cli
 
 
 def script(path: Path, text: str) -> None:

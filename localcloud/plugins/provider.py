@@ -1,6 +1,6 @@
 """A provider plugin for the real engine: Pulumi's provider protocol in front of the local control plane.
 
-`python -m localcloud.engine.plugin azure-native ENGINE_ADDRESS` serves it on a loopback port, printed first, as the
+`python -m localcloud.plugins.provider azure-native ENGINE_ADDRESS` serves it on a loopback port, printed first, as the
 engine expects. One process per provider. Knows no resource type: control/ says what is accepted, what differs and what
 that means. Protocol: proto/pulumi/provider.proto of the SDK.
 """
@@ -17,13 +17,14 @@ from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from localcloud.control.client import ControlClient, Unreachable
-from localcloud.engine import plugin_diff, plugin_guard
 from localcloud.engine.config import ConfigError
 from localcloud.engine.monitor import CHANNEL_OPTIONS
-from localcloud.engine.plugin_serve import serve
-from localcloud.engine.plugin_values import Secrets, plain, read, write
 from localcloud.engine.provider import Refused
 from localcloud.engine.values import Values, changed_paths
+from localcloud.plugins import guard
+from localcloud.plugins.diff import response
+from localcloud.plugins.serve import serve
+from localcloud.plugins.values import Secrets, plain, read, write
 from localcloud.session.local import LocalCloudError
 
 LABEL = "MILLRACE LOCAL CLOUD"
@@ -83,9 +84,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         project, stack = _project_and_stack(request.urn)
 
         def configure() -> provider_pb2.ConfigureResponse:
-            home = plugin_guard.local_stack(project, stack)
-            us = plugin_guard.tenancy(home)
-            plugin_guard.require_local(self._package, project, stack, _config(request.args), us)
+            home = guard.local_stack(project, stack)
+            us = guard.tenancy(home)
+            guard.require_local(self._package, project, stack, _config(request.args), us)
             self._cloud = ControlClient(home.ensure(self._say))
             self._say(f"{LABEL}: the {self._package} resources of {project}/{stack} are on this machine only")
             return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
@@ -116,7 +117,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
         def diff() -> provider_pb2.DiffResponse:
             difference = self._control.diff(_type(request.urn), request.id, old, new)
-            return plugin_diff.response(difference, old, new)
+            return response(difference, old, new)
 
         return self._answer(context, diff)
 

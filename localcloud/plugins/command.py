@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from localcloud.engine.plugin_guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
-from localcloud.engine.pulumi_cli.find import cached_cli, find_cli, require_cli
+from localcloud.plugins.guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
+from localcloud.plugins.pulumi_cli.find import cached_cli, find_cli, require_cli
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.session.pulumi_record import checkpoint, mend
 
-BIN = Path(__file__).resolve().parents[1] / "engine" / "bin"
+BIN = Path(__file__).resolve().parent / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
 OPERATIONS = {"up", "update", "preview", "pre", "refresh", "destroy", "dn", "down", "import", "watch"}
 """Commands that reach the local cloud; every other one (stack, config, state, about …) reads and writes files only."""

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from localcloud.control.kinds import Tenancy
-from localcloud.engine.plugin_guard import is_local, require_local
 from localcloud.engine.provider import Refused
+from localcloud.plugins.command import pulumi
+from localcloud.plugins.guard import is_local, require_local
 from localcloud.session.local import LocalCloudError
-from localcloud.session.pulumi import pulumi
 
 US = Tenancy(subscription_id="sub-local", tenant_id="tenant", aws_account="123456789012", aws_region="eu-central-1")
 

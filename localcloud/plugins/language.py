@@ -19,9 +19,9 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from localcloud.control.client import Unreachable
-from localcloud.engine import plugin_guard
-from localcloud.engine.plugin_serve import serve
 from localcloud.engine.provider import Refused
+from localcloud.plugins import guard
+from localcloud.plugins.serve import serve
 from localcloud.session.local import LocalCloudError
 from localcloud.supervisor.shapes import Access
 
@@ -105,11 +105,9 @@ def _settings(request: language_pb2.RunRequest, engine_address: str) -> dict[str
     """What the program's process needs, in Pulumi's own words; raises `Refused` for a stack that is not local."""
     config = dict(request.config)
     subscription = {"subscriptionId": config.get("azure-native:subscriptionId")}
-    home = plugin_guard.local_stack(request.project, request.stack)
+    home = guard.local_stack(request.project, request.stack)
     if subscription["subscriptionId"] is not None:
-        plugin_guard.require_local(
-            "azure-native", request.project, request.stack, subscription, plugin_guard.tenancy(home)
-        )
+        guard.require_local("azure-native", request.project, request.stack, subscription, guard.tenancy(home))
         access = home.ensure(_tell).call("GET", "/access", None, Access)
         for key, value in access.settings().items():
             config[f"{request.project}:{key}"] = value  # over the project file's default: only we know where we are

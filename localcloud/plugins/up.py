@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from localcloud.engine.pulumi_cli.find import require_cli
+from localcloud.plugins.command import environment, prepare
+from localcloud.plugins.pulumi_cli.find import require_cli
 from localcloud.session.local import LocalStack
-from localcloud.session.pulumi import environment, prepare
 
 STEPS = {"create": "create", "update": "update", "same": "same", "delete": "delete", "replace": "replace"}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from google.protobuf import struct_pb2
 
-from localcloud.engine.plugin_values import read, write
 from localcloud.engine.values import SECRET_SIGNATURE, SIGNATURE_KEY, UNKNOWN, from_struct, to_struct
+from localcloud.plugins.values import read, write
 
 
 def secret(value: Any) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from typing import Any
 
 from pulumi.runtime.proto import provider_pb2
 
-from localcloud.engine.plugin_diff import Kind, response
 from localcloud.engine.provider import Difference
 from localcloud.engine.values import changed_paths
+from localcloud.plugins.diff import Kind, response
 
 
 def shown(old: dict[str, Any], new: dict[str, Any], *replaces: str) -> provider_pb2.DiffResponse:
