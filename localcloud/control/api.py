@@ -5,6 +5,7 @@ Engines run in other processes; this is the door they knock on. 200 carries the 
 """
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from aiohttp import web
 from localcloud.control.plane import ControlPlane
 from localcloud.engine.provider import Refused
 from localcloud.engine.values import Values
+
+LOG = logging.getLogger(__name__)
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -25,19 +28,28 @@ class Call(msgspec.Struct, kw_only=True):
     inputs: Values = {}
     old: Values | None = None
     preview: bool = False
+    defaults: Values = {}
+    seed: str = ""
 
 
 def routes(plane: ControlPlane) -> list[web.RouteDef]:
     """The calls, to be mounted on the supervisor's API."""
+    calls = _calls(plane)
 
     async def answer(request: web.Request) -> web.Response:
+        asked = calls.get(request.match_info["call"])
+        if asked is None:
+            raise web.HTTPNotFound(text=f"no such call: {request.match_info['call']}")
         call = msgspec.json.decode(await request.read(), type=Call)
         try:
-            result = await _calls(plane)[request.match_info["call"]](call)
+            result = await asked(call)
         except Refused as error:
             return web.json_response({"refused": str(error)}, status=409)
-        except KeyError as error:
-            raise web.HTTPNotFound(text=f"no such call: {error}") from error
+        except Exception as error:
+            # Whoever waits for the answer is told what broke; the trace is in the supervisor's log.
+            LOG.exception("%s of %s %s", request.match_info["call"], call.type, call.id or call.name)
+            text = f"{call.type or call.name}: the local cloud failed, {type(error).__name__}: {error}"
+            return web.json_response({"refused": text}, status=500)
         return web.Response(body=msgspec.json.encode(result), content_type="application/json")
 
     return [web.post("/control/{call}", answer)]
@@ -45,7 +57,7 @@ def routes(plane: ControlPlane) -> list[web.RouteDef]:
 
 def _calls(plane: ControlPlane) -> dict[str, Callable[[Call], Awaitable[Any]]]:
     async def check(call: Call) -> Any:
-        return plane.check(call.type, call.name, call.old, call.inputs)
+        return plane.check(call.type, call.name, call.old, call.inputs, defaults=call.defaults, seed=call.seed)
 
     async def diff(call: Call) -> Any:
         return plane.diff(call.type, call.id, call.old or {}, call.inputs)

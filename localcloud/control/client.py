@@ -80,9 +80,19 @@ class ControlClient:
         """One for any number of threads."""
         self._supervisor = supervisor
 
-    def check(self, type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
-        """See Provider.check."""
-        return self._call("check", Checked, type=type_, name=name, old=old, inputs=inputs)
+    def check(
+        self,
+        type_: str,
+        name: str,
+        old: Values | None,
+        inputs: Values,
+        *,
+        defaults: Values | None = None,
+        seed: str = "",
+    ) -> Checked:
+        """See Provider.check; `defaults` and `seed` as in rules.check."""
+        more = {"defaults": defaults or {}, "seed": seed}
+        return self._call("check", Checked, type=type_, name=name, old=old, inputs=inputs, **more)
 
     def diff(self, type_: str, id_: str, old: Values, new: Values) -> Difference:
         """See Provider.diff."""

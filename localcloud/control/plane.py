@@ -9,9 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from localcloud.control import rules
+from localcloud.control import functions, rules
 from localcloud.control.kinds import Locality, Subject, Values
-from localcloud.control.offline import client_config
 from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Made, Refused
 
@@ -59,9 +58,22 @@ class ControlPlane:
         for resource in self.resources():
             await self._put(resource)
 
-    def check(self, type_: str, name: str, old: Values | None, inputs: Values) -> Checked:
+    def check(
+        self,
+        type_: str,
+        name: str,
+        old: Values | None,
+        inputs: Values,
+        *,
+        defaults: Values | None = None,
+        seed: str = "",
+    ) -> Checked:
         """See rules.check."""
-        return rules.check(type_, name, old, inputs, siblings=self._inputs_of)
+        given = {**self._place_of_group(inputs), **(defaults or {})}
+        # The local region is what the emulators say without being told; another one is the provider's own.
+        if given.get("region") == self._here.tenancy.aws_region:
+            del given["region"]
+        return rules.check(type_, name, old, inputs, siblings=self._inputs_of, defaults=given, seed=seed)
 
     def diff(self, type_: str, id_: str, old: Values, new: Values) -> Difference:
         """See rules.diff."""
@@ -121,8 +133,22 @@ class ControlPlane:
 
     def invoke(self, token: str, args: Values) -> Values:
         """A provider's function."""
-        del args
-        return client_config(self._here.tenancy, token, self._deployer_id)
+        return functions.call(token, functions.Asked(args, self._here.tenancy, self._deployer_id), self._lookup)
+
+    def _lookup(self, type_: str, args: Values) -> Values | None:
+        """What a `getX` function finds: the resource that would have the id that these arguments make."""
+        try:
+            id_ = rules.id_of(self._here, type_, Subject(name="", inputs=args))
+        except (KeyError, Refused):
+            return None
+        found = self._find(type_, id_)
+        return {**found.outputs, "id": found.id} if found else None
+
+    def _place_of_group(self, inputs: Values) -> Values:
+        """Azure's own provider puts a resource where its group is, unless somebody says otherwise."""
+        subscription, group = self._here.tenancy.subscription_id, inputs.get("resourceGroupName")
+        found = self._inputs_of(f"/subscriptions/{subscription}/resourceGroups/{group}") if group else None
+        return {"location": found["location"]} if found and "location" in found else {}
 
     def _inputs_of(self, id_: str) -> Values | None:
         row = self._db.execute("SELECT record FROM resource WHERE id = ?", (id_,)).fetchone()
@@ -147,7 +173,8 @@ class ControlPlane:
             self._forget(resource)
             if before:
                 self._record(before)
-            raise Refused(str(error)) from error
+            absent = f"{resource.type} {resource.name}: {error} must be set for it to be made here; set it"
+            raise Refused(absent if isinstance(error, KeyError) else str(error)) from error
         if more:
             resource.outputs = {**resource.outputs, **more}
             self._record(resource)

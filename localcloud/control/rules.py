@@ -21,14 +21,32 @@ FIXED_TIERS = {"Dynamic", "FlexConsumption"}
 Siblings = Callable[[str], Values | None]
 
 
-def check(type_: str, name: str, old: Values | None, inputs: Values, *, siblings: Siblings | None = None) -> Checked:
+def check(
+    type_: str,
+    name: str,
+    old: Values | None,
+    inputs: Values,
+    *,
+    siblings: Siblings | None = None,
+    defaults: Values | None = None,
+    seed: str = "",
+) -> Checked:
     """Inputs with a name filled in where the program leaves it open, and every reason against them.
 
-    `siblings`: the inputs of another resource by its id, for rules that look at two (an app and its plan).
+    `siblings`: the inputs of another resource by its id, for rules that look at two (an app and its plan); `defaults`:
+    what the provider's own settings say (a location, a region) for a type that takes it; `seed` keeps made names apart.
     """
-    named = _with_name(type_, name, old, inputs)
-    result = constraints.check(type_, named, unknown=UNKNOWN, siblings=siblings)
-    return Checked(result.inputs, [Failure(failure.property_path, failure.reason) for failure in result.failures])
+    takes = constraints.describe(type_).get("inputs", {})
+    filled = {key: value for key, value in (defaults or {}).items() if key in takes}
+    named = _with_name(type_, name, old, {**filled, **inputs}, seed)
+    # A program says name or prefix; the name made from a prefix is the cloud's own doing.
+    prefix = {f"{prop}Prefix" for prop in named.keys() - inputs.keys()} & inputs.keys()
+    judged = {key: value for key, value in named.items() if key not in prefix}
+    result = constraints.check(type_, judged, unknown=UNKNOWN, siblings=siblings)
+    return Checked(
+        {**result.inputs, **{key: inputs[key] for key in prefix}},
+        [Failure(failure.property_path, failure.reason) for failure in result.failures],
+    )
 
 
 def diff(type_: str, old: Values, new: Values) -> Difference:
@@ -70,7 +88,7 @@ def made(here: Place, type_: str, name: str, inputs: Values, *, preview: bool) -
     kind, subject = kind_of(type_), Subject(name=name, inputs=inputs)
     if preview:
         return Made("", {**kind.echo(inputs), **dict.fromkeys(kind.later, UNKNOWN)})
-    subject.id = kind.id_of(here, subject) if kind.id_of else arm_id(here, type_, inputs)
+    subject.id = id_of(here, type_, subject)
     return Made(subject.id, _outputs(here, type_, subject))
 
 
@@ -84,6 +102,12 @@ def changed(type_: str, inputs: Values, outputs: Values, new: Values) -> Values:
             continue
         after[key] = {**given, **value} if isinstance(given, dict) and isinstance(value, dict) else value
     return after
+
+
+def id_of(here: Place, type_: str, subject: Subject) -> str:
+    """The id that the cloud gives it."""
+    kind = kind_of(type_)
+    return kind.id_of(here, subject) if kind.id_of else arm_id(here, type_, subject.inputs)
 
 
 def arm_id(here: Place, type_: str, inputs: Values) -> str:
@@ -101,20 +125,29 @@ def _outputs(here: Place, type_: str, subject: Subject) -> Values:
     base: Values = {}
     if type_.startswith("azure-native:"):
         base = {"name": subject.last, "azureApiVersion": ""}
+    elif "region" in constraints.describe(type_).get("inputs", {}):
+        base = {"region": here.tenancy.aws_region}
     return {**base, **kind.echo(subject.inputs), **kind.outputs(here, subject)}
 
 
-def _with_name(type_: str, name: str, old: Values | None, inputs: Values) -> Values:
-    """Auto-naming as the real provider does it (a GUID, or the logical name and eight characters), kept on later runs.
+def _with_name(type_: str, name: str, old: Values | None, inputs: Values, seed: str) -> Values:
+    """Auto-naming in the real providers' shapes (a GUID, the logical name and some characters), kept on later runs.
 
-    Made from the inputs instead of at random: two previews of one program are equal.
+    Made from the inputs instead of at random: two previews of one program are equal, and an `up` after a killed one
+    finds what that one made. `seed` keeps two programs apart.
     """
-    described = constraints.describe(type_) if type_.startswith("azure-native:") else {}
+    described = constraints.describe(type_)
     prop = described.get("name_property")
-    if not isinstance(prop, str) or prop in inputs:
+    if not isinstance(prop, str) or not prop or prop in inputs or prop not in described["inputs"]:
         return inputs
     if old and old.get(prop):
         return {**inputs, prop: old[prop]}
-    digest = hashlib.sha256(f"{type_}:{name}:{json.dumps(inputs, sort_keys=True)}".encode()).hexdigest()
-    guid = described.get("autoname") == "uuid"
-    return {**inputs, prop: str(uuid.UUID(digest[:32])) if guid else f"{name}{digest[:8]}"}
+    digest = hashlib.sha256(f"{seed}{type_}:{name}:{json.dumps(inputs, sort_keys=True)}".encode()).hexdigest()
+    if type_.startswith("azure-native:"):
+        guid = described.get("autoname") == "uuid"
+        return {**inputs, prop: str(uuid.UUID(digest[:32])) if guid else f"{name}{digest[:8]}"}
+    prefix = inputs.get(f"{prop}Prefix")
+    made = f"{prefix}{digest[:20]}" if prefix else f"{name}-{digest[:7]}"
+    if prop == "bucket":
+        made = made.lower()
+    return {**inputs, prop: f"{made}.fifo" if inputs.get("fifoQueue") is True else made}

@@ -28,6 +28,8 @@ from localcloud.plugins.values import Secrets, plain, read, write
 from localcloud.session.local import LocalCloudError
 
 LABEL = "MILLRACE LOCAL CLOUD"
+DEFAULTS = ("location", "region")
+"""Settings of a provider that its resources take where they say nothing of their own."""
 T = TypeVar("T")
 
 
@@ -41,6 +43,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         self._engine = _engine(engine_address)
         self._cancelled = threading.Event()
         self._cloud: ControlClient | None = None
+        self._defaults: Values = {}
+        self._made: set[tuple[str, str]] = set()
 
     # ---- who we are
 
@@ -86,7 +90,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         def configure() -> provider_pb2.ConfigureResponse:
             home = guard.local_stack(project, stack)
             us = guard.tenancy(home)
-            guard.require_local(self._package, project, stack, _config(request.args), us)
+            config = _config(request.args)
+            guard.require_local(self._package, project, stack, config, us)
+            self._defaults = {key: config[key] for key in DEFAULTS if config.get(key)}
             self._cloud = ControlClient(home.ensure(self._say))
             self._say(f"{LABEL}: the {self._package} resources of {project}/{stack} are on this machine only")
             return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
@@ -103,7 +109,10 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         olds = plain(request.olds) or None
 
         def check() -> provider_pb2.CheckResponse:
-            checked = self._control.check(_type(request.urn), _name(request.urn), olds, news)
+            named_for = ":".join(_project_and_stack(request.urn))
+            checked = self._control.check(
+                _type(request.urn), _name(request.urn), olds, news, defaults=self._defaults, seed=named_for
+            )
             failures = [provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in checked.failures]
             return provider_pb2.CheckResponse(inputs=write(checked.inputs, secrets), failures=failures)
 
@@ -129,6 +138,8 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
         def create() -> provider_pb2.CreateResponse:
             made = self._control.create(_type(request.urn), _name(request.urn), inputs, preview=request.preview)
+            if not request.preview:
+                self._made.add((_type(request.urn), made.id))
             return provider_pb2.CreateResponse(id=made.id, properties=write(made.outputs, secrets))
 
         return self._answer(context, create)
@@ -165,9 +176,14 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         return self._answer(context, update)
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:  # noqa: N802
-        """Remove it; gone already is no error."""
+        """Remove it; gone already is no error. What this run made anew under the same id stays: only its name in the
+        program was another.
+        """
 
         def delete() -> empty_pb2.Empty:
+            if (_type(request.urn), request.id) in self._made:
+                self._say(f"{_name(request.urn)}: {request.id} stays, this run made it anew")
+                return empty_pb2.Empty()
             self._control.delete(_type(request.urn), request.id, plain(request.properties))
             return empty_pb2.Empty()
 
@@ -180,7 +196,11 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
         def invoke() -> provider_pb2.InvokeResponse:
             return provider_pb2.InvokeResponse(
-                **{"return": write(self._control.invoke(request.tok, plain(request.args)), Secrets())}
+                **{
+                    "return": write(
+                        self._control.invoke(request.tok, {**self._defaults, **plain(request.args)}), Secrets()
+                    )
+                }
             )
 
         return self._answer(context, invoke)
