@@ -193,6 +193,7 @@ class FunctionWorker(pulumi.ComponentResource):
             declaration=dump(self._app),
             target=self._environment.target,
             container_url=self.storage.package_container_url,
+            root=self._environment.project_root,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.storage.deployer]),
         )
 

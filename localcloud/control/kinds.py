@@ -89,7 +89,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     `echo`: the inputs as outputs show them, where the two differ in shape; `apply`: make it so, repeatable without
     change, answering outputs that only doing it tells; `remove`: undo it; `look`: the inputs as they really are now
     (None: it is gone), for what others can change behind the program's back; `later`: inputs that making it completes,
-    so that a preview must not show them as they are.
+    so that a preview must not show them as they are; `parts`: types whose resources go with it, where the ids do not
+    say so (AWS): those of the same id, or of one that goes on with a colon.
     """
 
     id_of: Callable[[Place, Subject], str] | None = None
@@ -99,3 +100,4 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     remove: Apply | None = None
     look: Apply | None = None
     later: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ Knows no engine: what it is told by one, another can read, change and delete by 
 emulators again everything it has recorded; each emulator's own data (objects, messages, rows) is its own.
 """
 
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from localcloud.control import functions, rules
 from localcloud.control.kinds import Locality, Subject, Values
 from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Made, Refused
+
+LOG = logging.getLogger(__name__)
 
 
 class Resource(msgspec.Struct, kw_only=True):
@@ -56,7 +59,11 @@ class ControlPlane:
     async def replay(self) -> None:
         """Tell freshly started emulators what exists."""
         for resource in self.resources():
-            await self._put(resource)
+            try:
+                await self._put(resource)
+            except Refused as error:
+                # Others went behind our back (a queue without its policy): a refresh tells, a start must not fail.
+                LOG.warning("%s %s could not be made again: %s", resource.type, resource.id, error)
 
     def check(
         self,
@@ -113,12 +120,17 @@ class ControlPlane:
         return Made(found.id, rules.changed(type_, found.inputs, found.outputs, inputs), inputs)
 
     async def delete(self, type_: str, id_: str) -> None:
-        """Remove it, first in the emulators; gone already is no error."""
+        """Remove it and what it holds, first in the emulators; gone already is no error."""
         found = self._find(type_, id_)
         if found is None:
             return
         self._refuse_locked(id_)
-        remove = kind_of(type_).remove
+        for part in reversed(self._held_by(found)):
+            await self._remove(part)
+        await self._remove(found)
+
+    async def _remove(self, found: Resource) -> None:
+        remove = kind_of(found.type).remove
         if remove:
             await remove(self._here, found.subject())
         self._forget(found)
@@ -149,6 +161,16 @@ class ControlPlane:
         subscription, group = self._here.tenancy.subscription_id, inputs.get("resourceGroupName")
         found = self._inputs_of(f"/subscriptions/{subscription}/resourceGroups/{group}") if group else None
         return {"location": found["location"]} if found and "location" in found else {}
+
+    def _held_by(self, above: Resource) -> list[Resource]:
+        """What goes with it, oldest first: on Azure whatever lies below its id, on AWS what its `Kind` names."""
+        below, same = (f"{above.id}/".lower(), f"{above.id}:".lower()), kind_of(above.type).parts
+        return [
+            one
+            for one in self.resources()
+            if (one.id.lower().startswith(below[0]) and above.type.startswith("azure-native:"))
+            or (one.type in same and (one.id == above.id or one.id.lower().startswith(below[1])))
+        ]
 
     def _inputs_of(self, id_: str) -> Values | None:
         row = self._db.execute("SELECT record FROM resource WHERE id = ?", (id_,)).fetchone()

@@ -78,8 +78,10 @@ class Sites:
             return web.json_response(await self._run(app, archive), status=202)
 
     async def _deployment(self, request: web.Request) -> web.Response:
-        self._find(request.match_info["app"])
-        found = self._deployments.get(request.match_info["id"])
+        app, wanted = self._find(request.match_info["app"]), request.match_info["id"]
+        found = self._deployments.get(wanted)
+        if wanted == "latest" and app.published:
+            found = {"id": app.published.deployment, "status": SUCCESS, "status_text": "", "complete": True}
         if found is None:
             raise web.HTTPNotFound(text="no such deployment")
         return web.json_response(found)

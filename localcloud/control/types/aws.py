@@ -113,6 +113,7 @@ def _queue_outputs(here: Place, it: Subject) -> Values:
 
 QUEUE_ATTRIBUTES = {
     "delaySeconds": "DelaySeconds",
+    "policy": "Policy",
     "maxMessageSize": "MaximumMessageSize",
     "messageRetentionSeconds": "MessageRetentionPeriod",
     "receiveWaitTimeSeconds": "ReceiveMessageWaitTimeSeconds",
@@ -147,7 +148,51 @@ async def _look_at_queue(here: Locality, it: Subject) -> Values | None:
 
 
 async def _look_for_bucket(here: Locality, it: Subject) -> Values | None:
-    return it.inputs if here.cloud.aws.has_bucket(it.id) else None
+    """Also for a bucket's settings of which nothing can change but with the bucket itself."""
+    return it.inputs if here.cloud.aws.bucket(it.inputs["bucket"]) else None
+
+
+async def _look_at_versioning(here: Locality, it: Subject) -> Values | None:
+    bucket, wanted = here.cloud.aws.bucket(it.id), it.inputs["versioningConfiguration"]
+    if bucket is None:
+        return None
+    return {**it.inputs, "versioningConfiguration": {**wanted, "status": bucket.versioning or "Suspended"}}
+
+
+async def _look_at_bucket_policy(here: Locality, it: Subject) -> Values | None:
+    bucket = here.cloud.aws.bucket(it.id)
+    return _with_policy(it, bucket.policy if bucket else "")
+
+
+async def _look_at_notification(here: Locality, it: Subject) -> Values | None:
+    bucket = here.cloud.aws.bucket(it.id)
+    return it.inputs if bucket and (bucket.notifications or not it.inputs.get("queues")) else None
+
+
+async def _look_at_queue_policy(here: Locality, it: Subject) -> Values | None:
+    return _with_policy(it, (here.cloud.aws.queue_attributes(it.last) or {}).get("Policy", ""))
+
+
+def _with_policy(it: Subject, found: str) -> Values | None:
+    """The inputs with the policy that is really there; a policy that says the same stays as the program wrote it."""
+    if not found:
+        return None
+    ours = it.inputs["policy"]
+    same = json.loads(found) == (json.loads(ours) if isinstance(ours, str) else ours)
+    return it.inputs if same else {**it.inputs, "policy": found}
+
+
+async def _look_for_role(here: Locality, it: Subject) -> Values | None:
+    return it.inputs if it.id in here.cloud.aws.account.roles else None
+
+
+async def _look_for_role_policy(here: Locality, it: Subject) -> Values | None:
+    role = here.cloud.aws.account.roles.get(it.inputs["role"])
+    return it.inputs if role and it.id.split(":", 1)[1] in role.policies else None
+
+
+async def _look_for_provider(here: Locality, it: Subject) -> Values | None:
+    return it.inputs if it.id in here.cloud.aws.account.providers else None
 
 
 async def _put_queue_policy(here: Locality, it: Subject) -> None:
@@ -170,34 +215,67 @@ def _queue_url(here: Place, it: Subject) -> str:
     return f"{here.endpoints.get('sqs', '')}/{here.tenancy.aws_account}/{it.inputs.get('name') or it.name}"
 
 
+OF_A_BUCKET = (
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:s3/bucketPolicy:BucketPolicy",
+    "aws:s3/bucketNotification:BucketNotification",
+)
+SETTINGS_OF_A_BUCKET = (
+    "aws:s3/bucketLogging:BucketLogging",
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+)
+"""Recorded only: nothing here acts on them."""
+
 KINDS = {
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": Kind(
-        id_of=_provider_arn, outputs=_provider, apply=_put_provider, remove=_remove_provider
+        id_of=_provider_arn, outputs=_provider, apply=_put_provider, remove=_remove_provider, look=_look_for_provider
     ),
-    "aws:iam/role:Role": Kind(id_of=_named, outputs=_role, apply=_put_role, remove=_remove_role),
+    "aws:iam/role:Role": Kind(
+        id_of=_named,
+        outputs=_role,
+        apply=_put_role,
+        remove=_remove_role,
+        look=_look_for_role,
+        parts=("aws:iam/rolePolicy:RolePolicy",),
+    ),
     "aws:iam/rolePolicy:RolePolicy": Kind(
         id_of=lambda _here, it: f"{it.inputs['role']}:{it.inputs.get('name') or it.name}",
         apply=_put_role_policy,
         remove=_remove_role_policy,
+        look=_look_for_role_policy,
     ),
     "aws:s3/bucket:Bucket": Kind(
-        id_of=_by_bucket, outputs=_bucket, apply=_put_bucket, remove=_remove_bucket, look=_look_for_bucket
+        id_of=_by_bucket,
+        outputs=_bucket,
+        apply=_put_bucket,
+        remove=_remove_bucket,
+        look=_look_for_bucket,
+        parts=(*OF_A_BUCKET, *SETTINGS_OF_A_BUCKET),
     ),
-    "aws:s3/bucketVersioning:BucketVersioning": Kind(id_of=_by_bucket, apply=_put_versioning),
-    "aws:s3/bucketPolicy:BucketPolicy": Kind(id_of=_by_bucket, apply=_put_bucket_policy, remove=_remove_bucket_policy),
+    "aws:s3/bucketVersioning:BucketVersioning": Kind(id_of=_by_bucket, apply=_put_versioning, look=_look_at_versioning),
+    "aws:s3/bucketPolicy:BucketPolicy": Kind(
+        id_of=_by_bucket, apply=_put_bucket_policy, remove=_remove_bucket_policy, look=_look_at_bucket_policy
+    ),
     "aws:s3/bucketNotification:BucketNotification": Kind(
-        id_of=_by_bucket, apply=_put_notification, remove=_remove_notification
+        id_of=_by_bucket, apply=_put_notification, remove=_remove_notification, look=_look_at_notification
     ),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Kind(id_of=_by_bucket),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Kind(id_of=_by_bucket),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Kind(id_of=_by_bucket),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Kind(id_of=_by_bucket),
+    **{type_: Kind(id_of=_by_bucket, look=_look_for_bucket) for type_ in SETTINGS_OF_A_BUCKET},
     "aws:sqs/queue:Queue": Kind(
-        id_of=_queue_url, outputs=_queue_outputs, apply=_put_queue, remove=_remove_queue, look=_look_at_queue
+        id_of=_queue_url,
+        outputs=_queue_outputs,
+        apply=_put_queue,
+        remove=_remove_queue,
+        look=_look_at_queue,
+        parts=("aws:sqs/queuePolicy:QueuePolicy", "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"),
     ),
     "aws:sqs/queuePolicy:QueuePolicy": Kind(
         id_of=lambda _here, it: str(it.inputs["queueUrl"]),
         apply=_put_queue_policy,
         remove=_remove_queue_policy,
+        look=_look_at_queue_policy,
     ),
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": Kind(id_of=lambda _here, it: str(it.inputs["queueUrl"])),
 }

@@ -11,7 +11,7 @@ from localcloud.emulators.aws.account import Account
 from localcloud.emulators.aws.policy import parse
 from localcloud.emulators.aws.s3 import S3
 from localcloud.emulators.aws.s3_notify import Notifier
-from localcloud.emulators.aws.s3_store import ObjectStore
+from localcloud.emulators.aws.s3_store import Bucket, ObjectStore
 from localcloud.emulators.aws.sqs import Sqs
 from localcloud.emulators.aws.sqs_store import QueueStore
 from localcloud.emulators.aws.sts import Sts
@@ -103,9 +103,9 @@ class Aws:
         self._objects.put_bucket(name)
         return f"arn:aws:s3:::{name}"
 
-    def has_bucket(self, name: str) -> bool:
-        """Whether it is there: others may have removed it."""
-        return self._objects.bucket(name) is not None
+    def bucket(self, name: str) -> Bucket | None:
+        """A bucket's settings as they are; None when there is none."""
+        return self._objects.bucket(name)
 
     def put_bucket_versioning(self, name: str, status: str) -> None:
         """Sets versioning: "Enabled", "Suspended" or "" (never on)."""
