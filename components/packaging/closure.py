@@ -22,6 +22,7 @@ from components.packaging.errors import PackageError
 PACKAGES = ("handlers", "core")
 ENTRY = "core.runtime.functions"  # what function_app.py imports
 _PIN_FILES = {"requirements.in", "requirements.txt"}  # inputs of a package, not files of it: its own list is derived
+_OURS = Path(__file__).resolve().parents[2]
 _GRIMP = threading.Lock()  # grimp's finder is one setting per process
 
 
@@ -51,6 +52,12 @@ class Closure:
     externals: tuple[ExternalImport, ...]
 
 
+def home_of(root: Path, module: str) -> Path:
+    """The folder that holds a module's package: the project's, or Millrace's own `core/` where a project has none."""
+    package = module.partition(".")[0]
+    return _OURS if package == "core" and not (root / package).exists() else root
+
+
 class _RootFinder:
     """Finds packages under one root, whatever `sys.path` and `sys.modules` hold."""
 
@@ -58,17 +65,17 @@ class _RootFinder:
         self._root = root
 
     def determine_package_directories(self, package_name: str, file_system: object) -> set[str]:  # noqa: ARG002 - grimp's interface
-        return {str(self._root / package_name)}
+        return {str(home_of(self._root, package_name) / package_name)}
 
 
 class SourceTree:
     """The import graph of one project root, built once."""
 
     def __init__(self, root: Path) -> None:
-        """`root` is the folder that holds `handlers/` and `core/`."""
+        """`root` is the folder that holds `handlers/` and, unless Millrace's own will do, `core/`."""
         self.root = root.resolve()
         for package in PACKAGES:
-            if not (self.root / package / "__init__.py").is_file():
+            if not (home_of(self.root, package) / package / "__init__.py").is_file():
                 raise PackageError(
                     who=f"project {self.root}",
                     must=f"the folder must hold the package {package}/",
@@ -93,7 +100,7 @@ class SourceTree:
 
     def file_of(self, module: str) -> Path | None:
         """The file of one of our modules, or None when there is none."""
-        base = self.root.joinpath(*module.split("."))
+        base = home_of(self.root, module).joinpath(*module.split("."))
         for candidate in (base / "__init__.py", base.with_name(base.name + ".py")):
             if candidate.is_file():
                 return candidate
@@ -150,17 +157,18 @@ class SourceTree:
 
     def _relative(self, module: str) -> str:
         path = self.file_of(module)
-        return module if path is None else path.relative_to(self.root).as_posix()
+        return module if path is None else path.relative_to(home_of(self.root, module)).as_posix()
 
     def _files(self, chains: dict[str, tuple[str, ...]]) -> Iterator[ClosureFile]:
         for module, chain in chains.items():
             path = self.file_of(module)
             if path is None:
                 continue
-            yield ClosureFile(path.relative_to(self.root).as_posix(), path, chain)
+            home = home_of(self.root, module)
+            yield ClosureFile(path.relative_to(home).as_posix(), path, chain)
             if path.name == "__init__.py":
                 for data in _data_files(path.parent):
-                    relative = data.relative_to(self.root).as_posix()
+                    relative = data.relative_to(home).as_posix()
                     if relative.partition("/")[2] not in _PIN_FILES:
                         yield ClosureFile(relative, data, (*chain, f"{module}'s folder"))
 
@@ -216,7 +224,7 @@ def _fingerprint(root: Path) -> int:
     """Changes when a Python file below `root`'s two packages appears, goes or is written."""
     seen = []
     for package in PACKAGES:
-        for path in (root / package).rglob("*.py"):
+        for path in (home_of(root, package) / package).rglob("*.py"):
             stat = path.stat()
             seen.append((str(path), stat.st_mtime_ns, stat.st_size))
     return hash(tuple(sorted(seen)))

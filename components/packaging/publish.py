@@ -65,10 +65,16 @@ def upload(app: str, archive: Path, container_url: str, digest: str) -> None:
 
 
 def uploaded(container_url: str, name: str) -> bool:
-    """Whether the zip lies in its container."""
+    """Whether the zip lies in its container; who may not look is told no, as putting it again changes nothing."""
+    from azure.core.exceptions import HttpResponseError
     from azure.storage.blob import BlobClient
 
-    return bool(BlobClient.from_blob_url(f"{container_url}/{name}", credential=_credential()).exists())
+    try:
+        return bool(BlobClient.from_blob_url(f"{container_url}/{name}", credential=_credential()).exists())
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return False
+        raise DeploymentError(f"{container_url} answered {error.status_code} ({error.reason})") from error
 
 
 def publish(props: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from components.packaging.closure import PACKAGES
+from components.packaging.closure import PACKAGES, home_of
 from components.packaging.errors import PackageError
 
 _NO_DEFAULT = {"name"}  # msgspec.field(name=…) alone gives no default
@@ -91,7 +91,7 @@ def read_handler(root: Path, module: str) -> HandlerFacts:
 
 def module_file(root: Path, module: str) -> Path | None:
     """The file of a dotted name under `root`, or None."""
-    base = root.joinpath(*module.split("."))
+    base = home_of(root, module).joinpath(*module.split("."))
     for candidate in (base.with_name(base.name + ".py"), base / "__init__.py"):
         if candidate.is_file():
             return candidate

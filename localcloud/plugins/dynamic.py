@@ -7,7 +7,10 @@ its CA, takes away every credential of a real cloud, and runs `pulumi.dynamic` w
 import os
 import runpy
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from localcloud.plugins import guard
 from localcloud.session.local import deployer_environment
@@ -28,10 +31,17 @@ def main() -> None:
     environment = _project_environment()
     if environment is None or environment.resolve() == Path(sys.prefix).resolve():
         sys.path.insert(0, str(Path.cwd()))
+        setattr(traceback, "format_exc", _in_own_words)  # noqa: B010  what the SDK answers when a resource's code raises
         runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
         return
     python = str(environment / "bin" / "python")
     os.execv(python, [python, "-u", "-m", "pulumi.dynamic", *sys.argv[1:]])  # noqa: S606  this process becomes it
+
+
+def _in_own_words(*args: Any, _format: Callable[..., str] = traceback.format_exc) -> str:
+    """Our components' refusals are sentences for people; every other error keeps the lines that led to it."""
+    error = sys.exc_info()[1]
+    return str(error) if type(error).__module__.startswith("components.packaging.") else _format(*args)
 
 
 def _project_environment() -> Path | None:
