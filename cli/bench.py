@@ -8,7 +8,7 @@ import typer
 from cli.project import ROOT
 from cli.screen import Screen
 
-NAMES = ("cold_start", "latency", "up")
+NAMES = ("cold_start", "latency", "pulumi", "up")
 
 
 def bench(

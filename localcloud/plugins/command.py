@@ -17,7 +17,7 @@ from types import FrameType
 from localcloud.plugins.guard import DEFAULT_STACK, ROOT, STACK_VARIABLE, is_local
 from localcloud.plugins.pulumi_cli.find import cached_cli, find_cli, require_cli
 from localcloud.session.local import LocalCloudError, LocalStack
-from localcloud.session.pulumi_record import checkpoint, mend
+from localcloud.session.pulumi_record import checkpoint, mend, unlock
 
 BIN = Path(__file__).resolve().parent / "bin"
 PASSPHRASE = "millrace-local"  # noqa: S105  belongs to the salt in Pulumi.local.yaml; protects nothing that is not local
@@ -55,9 +55,12 @@ def pulumi(args: list[str], print_env: bool = False, *, root: Path = ROOT) -> in
 
 
 def prepare(cli: Path, stack: str, root: Path) -> None:
-    """Make Pulumi's stack if it does not exist yet; mend its record if a killed run left only half of it."""
+    """Make Pulumi's stack if it does not exist yet; mend what a killed run left: half a record, a lock."""
     if mend(_state_file(root, stack)):
         _say("Pulumi's record was cut off by a run that was killed: went back to its backup")
+    project = LocalStack(root, DEFAULT_STACK).program().project
+    if unlock(_home(root).parent, project, stack):
+        _say("a run that was killed had locked the stack: took its lock away")
     if not _state_file(root, stack).exists():
         _make_stack(cli, stack, root, select=_selected_stack(root) is None)
 

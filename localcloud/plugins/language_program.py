@@ -4,6 +4,7 @@ Imports nothing of ours: the Python that runs it may belong to another project a
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 SHOWN = 32  # the same figure as in language.py: the reason has been shown
 
@@ -21,6 +23,8 @@ def main() -> int:
     # The engine ends its language host's process group with SIGINT: no trace for what is no fault of the program.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     given = json.load(sys.stdin)
+    # A program ends soon and makes hundreds of thousands of objects that stay: looking for garbage costs a tenth of it.
+    gc.set_threshold(200_000, 50, 100)
     try:
         import pulumi
         import pulumi.runtime
@@ -29,6 +33,7 @@ def main() -> int:
         return 1
     pulumi.runtime.configure(pulumi.runtime.Settings(**given["settings"]))
     pulumi.runtime.set_all_config(given["config"], given["secret_keys"])
+    _quiet(pulumi.log)
     entry = Path(given["entry"]).resolve()
     folder = entry if entry.is_dir() else entry.parent
     script = entry / "__main__.py" if entry.is_dir() else entry
@@ -51,6 +56,19 @@ def main() -> int:
         pulumi.log.error(f"the program failed: {type(error).__name__}: {error}\n{where}")
         return SHOWN
     return 0
+
+
+def _quiet(log: Any) -> None:
+    """Keep the SDK from telling the engine of each step of its own, in calls that the program waits for. A program's
+    own debug lines go through.
+    """
+    say = log.debug
+
+    def debug(*args: Any, **more: Any) -> None:
+        if not str(sys._getframe(1).f_globals.get("__name__", "")).startswith("pulumi."):  # noqa: SLF001
+            say(*args, **more)
+
+    log.debug = debug
 
 
 def _is_own(file: str, folder: Path) -> bool:

@@ -1,6 +1,8 @@
-"""What Pulumi's own engine recorded of a local stack, as the embedded engine's records. Only reads."""
+"""What Pulumi's own engine recorded of a local stack, as the embedded engine's records; mends what a kill left."""
 
+import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,23 @@ def mend(file: Path) -> bool:
         return False
     shutil.copyfile(backup, file)
     return True
+
+
+def unlock(home: Path, project: str, stack: str) -> bool:
+    """Take away the locks that killed runs on this machine left on a stack; True when there was one."""
+    locks = home / "pulumi" / "backend" / ".pulumi" / "locks" / "organization" / project / stack
+    taken = False
+    for file in locks.glob("*.json"):
+        try:
+            lock = msgspec.json.decode(file.read_bytes())
+            os.kill(int(lock["pid"]), 0)
+        except ProcessLookupError:
+            if lock.get("hostname") == socket.gethostname():
+                file.unlink(missing_ok=True)
+                taken = True
+        except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError):
+            continue
+    return taken
 
 
 def _whole(file: Path) -> bool:

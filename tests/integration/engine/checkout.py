@@ -80,14 +80,22 @@ class Checkout:
 class Tiny:
     """One stack of the tiny program, in a folder of its own within the copy."""
 
-    def __init__(self, checkout: Checkout, stack: str, **settings: object) -> None:
-        """`settings` are the program's own, beside the local tenancy."""
+    def __init__(
+        self,
+        checkout: Checkout,
+        stack: str,
+        *,
+        program: str = "tiny_program.py",
+        example: str = "",
+        **settings: object,
+    ) -> None:
+        """`settings` are the program's own, beside the local tenancy; `example` is a folder of ours that holds one."""
         self.checkout, self.stack = checkout, stack
         self.folder = checkout.root / f"tiny-{stack}"
         self.folder.mkdir()
         (self.folder / "Pulumi.yaml").write_text("name: tiny\nruntime:\n  name: python\n")
         here = Path(__file__).parent
-        shutil.copy2(here / "tiny_program.py", self.folder / "__main__.py")
+        shutil.copy2(ROOT / example / "__main__.py" if example else here / program, self.folder / "__main__.py")
         shutil.copy2(here / "wallclock.py", self.folder / "wallclock.py")
         local = {"azure-native:subscriptionId": SUBSCRIPTION, "azure-native:tenantId": TENANT, "aws:region": REGION}
         config = {**local, **{f"tiny:{key}": value for key, value in settings.items()}}
@@ -113,12 +121,12 @@ class Tiny:
         return self.run("up", "--yes", "--skip-preview", *more, fails=fails)
 
     def steps(self, *more: str) -> dict[str, dict[str, Any]]:
-        """What a preview would do, but for what stays the same: name and type → step."""
+        """What a preview would do, but for what stays the same or is only read: name and type → step."""
         preview = json.loads(self.run("preview", "--json", *more))
         return {
             f"{step['urn'].split('::')[-1]} {step['urn'].split('::')[2].rsplit('$')[-1]}": step
             for step in preview["steps"]
-            if step["op"] != "same"
+            if step["op"] not in ("same", "read")
         }
 
     def outputs(self) -> dict[str, Any]:

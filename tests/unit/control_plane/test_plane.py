@@ -156,3 +156,12 @@ def test_a_plan_keeps_its_way_of_hosting(tmp_path: Path) -> None:
             with pytest.raises(Refused, match="Cannot update ServerFarm SKU from 'FlexConsumption' to 'Dynamic'"):
                 asyncio.run(cloud.update(PLANS, id_, {}, sku("Y1", "Dynamic"), preview=preview))
         asyncio.run(cloud.update(PLANS, id_, {}, {**sku("FC1", "FlexConsumption"), "tags": {}}, preview=False))
+
+
+def test_what_a_group_holds_goes_with_it(tmp_path: Path) -> None:
+    with plane(tmp_path / "control.sqlite") as (cloud, access):
+        id_, other = group(cloud), group(cloud, "g2")
+        grant(cloud)
+        asyncio.run(cloud.delete(GROUPS, id_))
+        assert [one.id for one in cloud.resources()] == [other]
+        assert not access.allowed("worker", READS, SCOPE)
