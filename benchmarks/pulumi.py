@@ -116,7 +116,7 @@ def _counted(cpu: list[float], work: Callable[[], object]) -> None:
 
 def _count(ours: Callable[..., str]) -> int:
     resources = json.loads(ours("stack", "export"))["deployment"]["resources"]
-    return sum(1 for one in resources if one.get("custom") and not one["type"].startswith("pulumi:providers:"))
+    return sum(1 for one in resources if not one["type"].startswith("pulumi:p"))  # neither providers nor the stack
 
 
 def _bare_program(folder: Path, count: int) -> None:

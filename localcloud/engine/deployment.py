@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from localcloud.engine.aliases import Alias, former_urns
 from localcloud.engine.provider import (
     DYNAMIC_PREFIX,
     PROVIDER_KEY,
@@ -45,6 +46,7 @@ class Wanted(msgspec.Struct, kw_only=True):
     retain_on_delete: bool = False
     ignore_changes: list[str] = []
     replace_on_changes: list[str] = []
+    aliases: list[Alias] = []
 
 
 class Deployment:
@@ -65,6 +67,8 @@ class Deployment:
         self.failures: list[str] = []
         self._failed: set[str] = set()
         self._anew: set[str] = set()
+        self._former: dict[str, list[str]] = {}
+        self._renamed: set[str] = set()
 
     def urn(self, type_: str, name: str, parent: str) -> str:
         """Pulumi's urn: `urn:pulumi:stack::project::ParentType$Type::name`; the stack itself is in no type chain."""
@@ -88,8 +92,9 @@ class Deployment:
             retain_on_delete=wanted.retain_on_delete,
             replace_on_changes=wanted.replace_on_changes,
         )
+        before = self._known_as(urn, wanted)
         try:
-            step = self._settle(record, wanted)
+            step = self._settle(record, wanted, self._old.get(before))
         except Refused as error:
             message = str(error)
             for text in wanted.secrets:
@@ -102,9 +107,28 @@ class Deployment:
             self._anew.add(urn)
         if self._state and not self._preview:
             self._state.put(record)
+            if before != urn:
+                self._state.remove(before)
         if wanted.custom and not wanted.type.startswith(PROVIDER_TYPE):
             self._count(step, record)
         return record
+
+    def _known_as(self, urn: str, wanted: Wanted) -> str:
+        """The urn under which an earlier run recorded it: its own, or one of its aliases'."""
+        former = former_urns(
+            type_=wanted.type,
+            name=wanted.name,
+            parent=wanted.parent,
+            aliases=wanted.aliases,
+            parents_before=self._former.get(wanted.parent, []),
+            urn=self.urn,
+        )
+        with self._mutex:
+            self._former[urn] = former
+            known = [one for one in (urn, *former) if one in self._old and one not in self._renamed]
+            if known and known[0] != urn:
+                self._renamed.add(known[0])
+        return known[0] if known else urn
 
     def fail(self, record: Record, error: Refused) -> None:
         """Keep why a resource was not made: what needs it is skipped, the run fails, nothing is removed."""
@@ -125,7 +149,10 @@ class Deployment:
 
         `keep` may spare records (those of systems that this run left out).
         """
-        leftovers = [record for urn, record in self._old.items() if urn not in self.registered]
+        leftovers = [
+            record for urn, record in self._old.items() if urn not in self.registered | dict.fromkeys(self._renamed)
+        ]
+        kept = {(record.type, record.id) for record in self.registered.values()}
         for record in sorted(leftovers, key=lambda record: record.order, reverse=True):
             if keep(record, self._old):
                 continue
@@ -136,7 +163,9 @@ class Deployment:
                 )
                 continue
             if record.custom and not record.type.startswith(PROVIDER_TYPE):
-                self._delete(record)
+                # Another name in the program, the same thing in the cloud: it stays.
+                if (record.type, record.id) not in kept:
+                    self._delete(record)
                 self._count("delete", record)
             if self._state and not self._preview:
                 self._state.remove(record.urn)
@@ -158,11 +187,10 @@ class Deployment:
     def _provider(self, type_: str) -> Provider:
         return self._dynamic if type_.startswith(DYNAMIC_PREFIX) else self._cloud
 
-    def _settle(self, record: Record, wanted: Wanted) -> Step:
+    def _settle(self, record: Record, wanted: Wanted, old: Record | None) -> Step:
         broken = self._failed.intersection([*record.dependencies, record.parent])
         if broken:
             raise Refused(f"not attempted: it needs {', '.join(sorted(urn.split('::')[-1] for urn in broken))}")
-        old = self._old.get(record.urn)
         if not wanted.custom:
             return "same"
         if wanted.type.startswith(PROVIDER_TYPE):
@@ -205,7 +233,7 @@ class Deployment:
         if difference.delete_first:
             self._delete(old)
         self._take(record, provider.create(record.type, record.name, record.inputs, preview=self._preview))
-        if not difference.delete_first:
+        if not difference.delete_first and record.id != old.id:
             self._delete(old)
         return "replace"
 

@@ -13,6 +13,7 @@ from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, engine_pb2, en
 from pulumi.runtime.proto import provider_pb2 as provider_pb
 from pulumi.runtime.proto import resource_pb2_grpc as monitor_grpc
 
+from localcloud.engine.aliases import Alias
 from localcloud.engine.deployment import Deployment, Wanted
 from localcloud.engine.provider import Provider, Refused
 from localcloud.engine.state import Record
@@ -25,7 +26,6 @@ CHANNEL_OPTIONS = [("grpc.max_receive_message_length", MESSAGE_LIMIT), ("grpc.ma
 FEATURES = [
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
-    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
@@ -54,7 +54,7 @@ class Monitor(monitor_grpc.ResourceMonitorServicer):
     ) -> resource_pb2.SupportsFeatureResponse:
         """The older way to ask the same."""
         del context
-        known = {"secrets", "deletedWith", "replaceWith", "aliasSpecs", "transforms", "invokeTransforms"}
+        known = {"secrets", "deletedWith", "aliasSpecs", "transforms", "invokeTransforms"}
         return resource_pb2.SupportsFeatureResponse(hasSupport=request.id in known)
 
     def RegisterResource(  # noqa: N802
@@ -227,7 +227,16 @@ def _wanted(request: resource_pb2.RegisterResourceRequest) -> Wanted:
         retain_on_delete=request.retainOnDelete,
         ignore_changes=list(request.ignoreChanges),
         replace_on_changes=list(request.replaceOnChanges),
+        aliases=[*(Alias(urn=urn) for urn in request.aliasURNs), *map(_alias, request.aliases)],
     )
+
+
+def _alias(given: Any) -> Alias:
+    if given.HasField("urn"):
+        return Alias(urn=given.urn)
+    spec = given.spec
+    parent = "" if spec.noParent else spec.parentUrn or None
+    return Alias(name=spec.name, type=spec.type, parent=parent)
 
 
 def _take_transformed(

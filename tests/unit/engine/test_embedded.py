@@ -1,5 +1,7 @@
 """What the embedded engine does with registrations. Write one here when an engine's decision is what counts."""
 
+from collections.abc import Callable
+
 import pulumi
 import pytest
 
@@ -193,3 +195,46 @@ def test_dynamic_resources_run_here_and_again_when_what_they_need_is_made_anew(w
     again = world.run(lambda: program("two"))
     assert again.counts == {"create": 1, "update": 1}
     assert again.outputs == {"mark": "TWO"}
+
+
+def test_a_renamed_component_keeps_what_it_holds(world: World) -> None:
+    class Box(pulumi.ComponentResource):
+        def __init__(self, name: str, *before: str) -> None:
+            aliases = [pulumi.Alias(name=one) for one in before]
+            super().__init__("test:index:Box", name, None, pulumi.ResourceOptions(aliases=aliases))
+            Thing("held", opts=pulumi.ResourceOptions(parent=self))
+
+    def box(name: str, *before: str) -> Callable[[], None]:
+        def program() -> None:
+            Box(name, *before)
+
+        return program
+
+    world.run(box("old"))
+    assert world.run(box("new", "old")).counts == {"same": 1}
+    assert world.cloud.calls == []
+    assert world.run(box("new", "old")).counts == {"same": 1}
+    assert world.run(box("new")).counts == {"same": 1}, "the record has moved for good"
+
+
+def test_a_moved_resource_keeps_its_record(world: World) -> None:
+    world.run(thing("one"))
+    world.cloud.calls.clear()
+
+    def moved() -> None:
+        alias = pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)
+        Thing("one", opts=pulumi.ResourceOptions(parent=Group("group"), aliases=[alias]))
+
+    assert world.run(moved).counts == {"same": 1}
+    assert world.cloud.calls == []
+
+
+def test_another_name_for_the_same_thing_deletes_nothing(world: World) -> None:
+    world.run(thing("one"))
+
+    def moved() -> None:
+        Thing("one", opts=pulumi.ResourceOptions(parent=Group("group")))
+
+    world.run(moved)
+    assert "delete one-0" not in world.cloud.calls
+    assert "one-0" in world.cloud.things
