@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from localcloud.engine.config import ConfigError, load_program
-from localcloud.engine.pulumi_cli.find import find_cli
+from localcloud.plugins.pulumi_cli.find import find_cli
 from stacks.configuration import Configuration, TargetSettings
 from tests.contract.previews import ROOT, STACKS
 from tests.contract.settings.described import written
