@@ -1,7 +1,8 @@
 """The dead-letter place: blobs that say what was left out, why, and how to feed it again.
 
-`files/<file id>/<first entry>.json`: lines and files; `messages/<message id>.json`: whole messages. Names and
-contents are deterministic but for the time, so that writing again after a crash records nothing twice.
+`files/<file id>/<first entry>.json`: lines and files (`whole.json`: a file given up); `messages/<message id>.json`:
+whole messages. Names and contents are deterministic but for the time, so that writing again after a crash records
+nothing twice. How a letter comes back: redrive.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from core.log_ingest.notices import File
 from core.log_ingest.ports import Container, Message
 from core.log_ingest.progress import safe_name
 
-_ENTRIES_PER_BLOB = 1_000
+ENTRIES_PER_BLOB = 1_000
 EXCERPT_BYTES = 200
 
 
@@ -27,9 +28,15 @@ class DeadEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """line, or file: from here to the end."""
     line: int = 0
     position: int = 0
-    """The record's number in the file."""
+    """The record's number in the file; 0: the file as a whole."""
     excerpt: str = ""
     """At most 200 bytes, escaped."""
+    attempts: int = 1
+    """How often it was tried, redrives included."""
+    time: str = ""
+    """When it was found dead again; empty: the letter's own time."""
+    last: str = ""
+    """Why the last redrive could not even try it."""
 
 
 class DeadFile(msgspec.Struct, kw_only=True):
@@ -55,6 +62,8 @@ class DeadMessage(msgspec.Struct, kw_only=True):
     receives: int
     excerpt: str
     body: str
+    attempts: int = 1
+    """How often it was dead-lettered."""
 
 
 class DeadLetters:
@@ -81,8 +90,16 @@ class DeadLetters:
         )  # fmt: skip
         return FileLetters(self._container, f"files/{file_id}", head, recorded)
 
+    def given_up(self, file: File, *, file_id: str, message_id: str, reason: str) -> None:
+        """A whole file is dead: its lines were never read to the end, or not at all."""
+        head = DeadFile(
+            time=self._time(), bucket=file.bucket, key=file.key, version=file.version, event_time=file.event_time,
+            message_id=message_id, message=file.body(), entries=[DeadEntry(scope="file", reason=reason)],
+        )  # fmt: skip
+        self._container.put(f"files/{file_id}/whole.json", msgspec.json.encode(head))
+
     def _time(self) -> str:
-        return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return stamp(self._now())
 
 
 class FileLetters:
@@ -107,7 +124,7 @@ class FileLetters:
         if self._seen <= self._recorded_before:
             return
         self._head.entries.append(entry)
-        if len(self._head.entries) >= _ENTRIES_PER_BLOB:
+        if len(self._head.entries) >= ENTRIES_PER_BLOB:
             self.flush()
 
     def flush(self) -> None:
@@ -116,6 +133,11 @@ class FileLetters:
             self._container.put(f"{self._folder}/{self.recorded + 1:08d}.json", msgspec.json.encode(self._head))
             self.recorded += len(self._head.entries)
             self._head.entries = []
+
+
+def stamp(moment: datetime) -> str:
+    """A time as letters say it: RFC 3339, milliseconds, UTC."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def excerpt(text: bytes) -> str:

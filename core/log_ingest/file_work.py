@@ -91,34 +91,39 @@ class InHand:
             self._changed.notify_all()
 
 
-def work(file: File, message: Message, past: MessageProgress, desk: Desk) -> Verdict:
-    """Ingests one object. Faults become verdicts."""
+def work(file: File, message: Message, past: MessageProgress, desk: Desk, begin: Begin | None = None) -> Verdict:
+    """Ingests one object. Faults become verdicts. `begin`: another way to work, for what was dead before."""
     where = f"{file.bucket}/{file.key}"
     try:
         opened = desk.clients.objects.open(file.bucket, file.key, file.version or None)
-    except Gone as fault:
-        desk.tally.add(files_gone=1)
-        desk.tally.note(f"gone: {where} ({fault})")
-        return Verdict(End.SETTLED)
-    except Denied as fault:
-        return Verdict(End.DEAD, f"access denied: {fault}")
     except Fault as fault:
-        end = End.DEAD if isinstance(fault, Refused) else End.FAILED
-        return Verdict(end, str(fault), passing=isinstance(fault, Transient))
+        return _unopened(fault, where, desk, owed=begin is not None)
     name = file_id(file.bucket, file.key, opened.version or opened.etag)
     desk.in_hand.take(name)
     try:
-        if _too_old(opened.modified, desk):
+        if begin is None and _too_old(opened.modified, desk):
             desk.tally.skip(Skipped(bucket=file.bucket, key=file.key, modified=opened.modified.isoformat()))
             return Verdict(End.SETTLED)
         if file.etag and not file.version and opened.etag != file.etag:
             desk.tally.note(f"changed since its notification: {where}")
-        return FileWork(file, message, past, desk, opened, name).run()
+        return (begin or FileWork)(file, message, past, desk, opened, name).run()
     except Fault as fault:
         return Verdict(End.FAILED, str(fault), passing=isinstance(fault, Transient | Changed | Denied))
     finally:
         desk.in_hand.leave(name)
         opened.close()
+
+
+def _unopened(fault: Fault, where: str, desk: Desk, *, owed: bool) -> Verdict:
+    """What a file is that cannot be opened; one that is `owed` to a dead letter is not over because it is gone."""
+    if isinstance(fault, Gone) and not owed:
+        desk.tally.add(files_gone=1)
+        desk.tally.note(f"gone: {where} ({fault})")
+        return Verdict(End.SETTLED)
+    if isinstance(fault, Gone | Denied):
+        return Verdict(End.DEAD, f"{'gone' if isinstance(fault, Gone) else 'access denied'}: {fault}")
+    end = End.DEAD if isinstance(fault, Refused) else End.FAILED
+    return Verdict(end, str(fault), passing=isinstance(fault, Transient))
 
 
 def _too_old(modified: datetime, desk: Desk) -> bool:
@@ -150,15 +155,12 @@ class FileWork:
 
     def __post_init__(self) -> None:
         """Reads what earlier runs did, and lays out the columns that all rows share."""
-        clients, file = self.desk.clients, self.file
-        upload = clients.upload
+        file, upload = self.file, self.desk.clients.upload
         version = self.opened.version or self.opened.etag
-        self.progress = FileProgress(clients.progress, self.name, part_bytes=upload.max_field_bytes)
+        self.progress = self._progress()
         state = self.progress.state
         state.bucket, state.key, state.version = file.bucket, file.key, version
-        self.letters = self.desk.letters.of_file(
-            file, file_id=self.name, version=version, message_id=self.message.id, recorded=state.dead
-        )
+        self.letters = self._letters(version)
         modified = self.opened.modified.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         place = Place(
             bucket=file.bucket, key=file.key, actual_time=file.event_time or modified, file_id=self.name,
@@ -166,8 +168,24 @@ class FileWork:
         )  # fmt: skip
         self.writer = RowWriter(
             place, max_bytes=upload.max_bytes, max_rows=upload.max_rows, max_field_bytes=upload.max_field_bytes,
-            with_time=upload.takes_time_generated, accepted=self.progress.accepted_before if state.accepted else None,
+            with_time=upload.takes_time_generated, accepted=self._accepted(),
         )  # fmt: skip
+
+    def _progress(self) -> FileProgress:
+        """What earlier runs did."""
+        clients = self.desk.clients
+        return FileProgress(clients.progress, self.name, part_bytes=clients.upload.max_field_bytes)
+
+    def _letters(self, version: str) -> FileLetters:
+        """Where dead records go."""
+        return self.desk.letters.of_file(
+            self.file, file_id=self.name, version=version, message_id=self.message.id,
+            recorded=self.progress.state.dead,
+        )  # fmt: skip
+
+    def _accepted(self) -> Callable[[int], bool] | None:
+        """Which rows the writer leaves out."""
+        return self.progress.accepted_before if self.progress.state.accepted else None
 
     def run(self) -> Verdict:
         """Works until the file is settled, time is up, or an upload failed for good in this run."""
@@ -188,10 +206,8 @@ class FileWork:
             self._join()
         if self.failed is None and whole and (last := self.writer.rest()) is not None:
             self._send(last, last_one=True)
-        self.letters.flush()
         whole = whole and self.failed is None
-        if whole or self.moved or self.letters.new:
-            self.progress.save(done=whole, dead=self.letters.recorded)
+        self._record(whole=whole)
         tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts)
         tally.add(bytes_fetched=self.fetched, bytes_unpacked=self.unpacked)
         if self.failed is not None:
@@ -200,6 +216,12 @@ class FileWork:
             return Verdict(End.PAUSED, "out of time", moved=self.moved)
         tally.add(files_done=1)
         return Verdict(End.SETTLED, moved=True)
+
+    def _record(self, *, whole: bool) -> None:
+        """Writes how far this run came."""
+        self.letters.flush()
+        if whole or self.moved or self.letters.new:
+            self.progress.save(done=whole, dead=self.letters.recorded)
 
     def _stream(self) -> bool:
         """Reads to the end, or to the damage; False when it stopped before: no time left, or an upload failed."""
@@ -283,10 +305,17 @@ class FileWork:
             self.desk.tally.upload_failed()
             return
         self.moved = True
-        self.progress.accept(chunk.first, chunk.last, records=chunk.records, receives=self.message.receives)
+        self._remember(chunk)
         self.desk.tally.uploaded(bytes_sent=sent, rows=rows, records=chunk.records, again=again)
         if not last_one:  # the last one is saved together with the file's end
             self.progress.save()
+
+    def _remember(self, chunk: Chunk) -> None:
+        """The chunk was accepted."""
+        self.progress.accept(chunk.first, chunk.last, records=chunk.records, receives=self.message.receives)
+
+
+Begin = Callable[[File, Message, MessageProgress, Desk, Object, str], FileWork]
 
 
 def _with_known(batch: Batch) -> dict[int, str]:

@@ -2,17 +2,19 @@
 
 Three forms, each also inside an SNS notification: the document's own (`Bucket Name`, `Object Key`, `Event Time`; one
 object or a list of them), S3 event notifications (several `Records`, keys URL-encoded), and S3's test event (nothing
-to do).
+to do). A fourth, our own operator's, names a dead letter to be tried again (`Dead Letter`, `Positions`).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
 import msgspec
 
+_LETTER = re.compile(r"(files/[0-9a-f]{24}/[A-Za-z0-9-]{1,100}|messages/[A-Za-z0-9_-]{1,100})\.json")
 _SNS_DEPTH = 3  # a notification may travel through more than one topic; more is an attack or a mistake
 
 
@@ -33,6 +35,20 @@ class File:
         ).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A dead letter to be tried again."""
+
+    letter: str
+    """Its blob in the dead-letter place."""
+    positions: tuple[int, ...] = ()
+    """Which of its entries; none named: all."""
+
+    def body(self) -> str:
+        """The message that asks for it."""
+        return msgspec.json.encode({"Dead Letter": self.letter, "Positions": self.positions}).decode()
+
+
 @dataclass(slots=True)
 class Notice:
     """What a message says."""
@@ -42,6 +58,7 @@ class Notice:
     """Why (parts of) it cannot be understood."""
     ignored: int = 0
     """Events that announce no new object."""
+    again: Again | None = None
 
 
 def parse(body: str) -> Notice:
@@ -68,6 +85,8 @@ def _read(body: str, notice: Notice, depth: int) -> None:
 def _form(value: Any, notice: Notice, depth: int) -> None:
     if not isinstance(value, dict):
         notice.faults.append("unknown form: no JSON object")
+    elif "Dead Letter" in value:
+        _again(value, notice)
     elif "Bucket Name" in value or "Object Key" in value:
         _document(value, notice)
     elif isinstance(value.get("Records"), list):
@@ -91,6 +110,15 @@ def _document(value: dict[str, Any], notice: Notice) -> None:
         notice.files.append(File(bucket, key, time if isinstance(time, str) else ""))
     else:
         notice.faults.append("unknown form: Bucket Name and Object Key must be texts, not empty")
+
+
+def _again(value: dict[str, Any], notice: Notice) -> None:
+    letter, positions = value["Dead Letter"], value.get("Positions", [])
+    numbers = isinstance(positions, list) and all(type(one) is int and one >= 0 for one in positions)
+    if isinstance(letter, str) and _LETTER.fullmatch(letter) and numbers and notice.again is None:
+        notice.again = Again(letter, tuple(positions))
+    else:
+        notice.faults.append("unknown form: Dead Letter must be one letter's name, Positions numbers")
 
 
 def _event(record: Any, number: int, notice: Notice) -> None:

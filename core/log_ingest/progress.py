@@ -47,10 +47,10 @@ class MessageState(msgspec.Struct, kw_only=True, omit_defaults=True):
 class FileProgress:
     """A file's state with its guarded writes. Thread-safe."""
 
-    def __init__(self, container: Container, file_id: str, *, part_bytes: int) -> None:
+    def __init__(self, container: Container, file_id: str, *, part_bytes: int, folder: str = "files") -> None:
         """Reads the blob."""
         self._container = container
-        self._name = f"files/{file_id[:2]}/{file_id}.json"
+        self._name = f"{folder}/{file_id[:2]}/{file_id}.json"
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._changes = self._saved = 0

@@ -17,6 +17,7 @@ from core.log_ingest.file_work import Desk, End, InHand, Verdict, work
 from core.log_ingest.notices import File, Notice, parse
 from core.log_ingest.ports import Clients, Message, Rules
 from core.log_ingest.progress import MessageProgress
+from core.log_ingest.redrive import Letter, bring_back
 from core.log_ingest.settle import settle
 from core.log_ingest.tally import Tally
 from core.messages.log_ingest import RunSummary
@@ -40,6 +41,8 @@ class MessageWork:
     waiting: int = 0
     """Files not ended yet."""
     verdicts: list[tuple[File, Verdict]] = field(default_factory=list)
+    letter: Letter | None = None
+    """The dead letter that the message brings back."""
 
 
 class Run:
@@ -142,6 +145,7 @@ class Run:
         try:
             one.past = MessageProgress(self._clients.progress, message.id, receives=message.receives)
             one.notice = parse(message.body)
+            one.letter = bring_back(one.notice, self._clients.failed, now=self._now)
         except Fault as fault:
             self._log.warning("message", message_id=message.id, reason=str(fault))
             self._tally.failure(str(fault))
@@ -164,7 +168,7 @@ class Run:
         else:
             try:
                 assert one.past is not None  # noqa: S101 - set before any file begins
-                verdict = work(file, one.message, one.past, desk)
+                verdict = work(file, one.message, one.past, desk, one.letter.begin if one.letter else None)
             except Exception as error:  # noqa: BLE001 - one file's bug must not take the others down; logged, counted, kept
                 self._log.error("file", bucket=file.bucket, key=file.key, error=traceback.format_exc())
                 verdict = Verdict(End.FAILED, f"{type(error).__name__}: {error}")
@@ -189,6 +193,7 @@ class Run:
             settle(
                 one.message, one.notice, one.verdicts, one.past,
                 clients=self._clients, rules=self._rules, letters=self._letters, tally=self._tally, log=self._log,
+                letter=one.letter,
             )  # fmt: skip
         except Exception as error:  # noqa: BLE001 - the message stays in the queue; logged
             self._log.error("message", message_id=one.message.id, error=f"{type(error).__name__}: {error}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from core.log_ingest.dead_letters import EXCERPT_BYTES, DeadEntry, DeadLetters
+from core.log_ingest.dead_letters import EXCERPT_BYTES, DeadLetters
 from core.log_ingest.file_work import End, Verdict
 from core.log_ingest.notices import File, Notice
 from core.log_ingest.ports import Clients, Message, Rules
 from core.log_ingest.progress import MessageProgress
+from core.log_ingest.redrive import Letter
 from core.log_ingest.rows import file_id
 from core.log_ingest.tally import Tally
 from core.runtime.log import Log
@@ -25,14 +26,18 @@ def settle(
     letters: DeadLetters,
     tally: Tally,
     log: Log,
+    letter: Letter | None = None,
 ) -> None:
-    """Raises Fault when the queue or a blob container cannot be reached: the message then comes back by itself."""
+    """`letter`: what the message brings back. Raises Fault when the queue or a blob container cannot be reached: the
+    message then comes back by itself.
+    """
     open_ = [(file, verdict) for file, verdict in verdicts if verdict.end in {End.PAUSED, End.FAILED}]
     if open_:
         moved = any(verdict.moved or verdict.end is End.SETTLED for _, verdict in verdicts)
         if moved or all(verdict.passing for _, verdict in open_):
             past.state.moved_at = message.receives
-        open_ = _give_up(open_, past, message, rules, letters, tally) if rules.lenient else open_
+        if rules.lenient and letter is None:  # what comes back from the dead-letter place stays there until it is in
+            open_ = _give_up(open_, past, message, rules, letters, tally)
     if open_ and past.still() >= rules.stall_runs:
         reason = f"no progress in {past.still()} runs; last: {open_[0][1].reason}"
         verdicts = [*verdicts, (open_[0][0], Verdict(End.DEAD, reason))]
@@ -42,10 +47,16 @@ def settle(
         return
     reasons = notice.faults + [verdict.reason for _, verdict in verdicts if verdict.end is End.DEAD]
     if reasons:
-        letters.message(message, "; ".join(dict.fromkeys(reasons))[: 10 * EXCERPT_BYTES])
-        tally.add(messages_dead=1, records_dead=1)
+        reason = "; ".join(dict.fromkeys(reasons))[: 10 * EXCERPT_BYTES]
+        if letter is None:
+            letters.message(message, reason)
+            tally.add(messages_dead=1, records_dead=1)
+        else:
+            letter.still_dead(reason)
         tally.failure(reasons[0])
         log.warning("message_dead", message_id=message.id, reason=reasons[0])
+    elif letter is not None:
+        tally.add(entries_redriven=letter.settled())
     clients.queue.delete(message)
     tally.add(messages_deleted=1)
     past.forget()
@@ -63,9 +74,8 @@ def _give_up(
         if tries < rules.lenient_tries:
             remain.append((file, verdict))
             continue
-        place = letters.of_file(file, file_id=name, version=file.version, message_id=message.id, recorded=0)
-        place.add(DeadEntry(scope="file", reason=f"gave up after {tries} tries: {verdict.reason}"))
-        place.flush()
+        reason = f"gave up after {tries} tries: {verdict.reason}"
+        letters.given_up(file, file_id=name, message_id=message.id, reason=reason)
         tally.add(files_dead=1, records_dead=1)
         tally.failure("gave up")
     return remain

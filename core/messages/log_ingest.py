@@ -64,6 +64,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
     records_out: int = 0
     records_dead: int = 0
     """A file that is dead as a whole, or from some point on, counts one, and so does a whole message."""
+    entries_redriven: int = 0
+    """Entries that left the dead-letter place; those found dead again count in `records_dead` once more."""
     records_skipped: int = 0
     """One for each object left out by the age rule (it was not read)."""
     rows_out: int = 0
