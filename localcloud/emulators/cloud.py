@@ -77,6 +77,7 @@ class LocalCloud:
         )
         addresses = {service.name: await self.door.open(service) for service in services}
         self.aws.sqs.base = addresses["sqs"]
+        self.aws.resume()
         self.logs.base = addresses["logs"]
         self.endpoints.update(addresses)
         self.endpoints.update(identity=identity + TOKEN_PATH, ca_file=str(self._ca.ca_file))

@@ -46,6 +46,7 @@ class Aws:
 
     def close(self) -> None:
         """Closes the files."""
+        self.sqs.moves.stop()
         self._queues.close()
         self._objects.close()
         self.account.close()
@@ -203,5 +204,8 @@ class Aws:
 
     def dead_queues(self) -> set[str]:
         """The names of the queues that are another queue's dead-letter queue."""
-        targets = (self._queues.redrive(name)[1] for name in self._queues.names())
-        return {target for target in targets if target}
+        return self._queues.dead_queues()
+
+    def resume(self) -> None:
+        """Goes on with what was under way when the process ended."""
+        self.sqs.moves.resume()

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from localcloud.emulators.aws.account import Account
+from localcloud.emulators.aws.account import Account, Caller
 from localcloud.emulators.aws.errors import SQS_NAMESPACE, AwsError, query_error, sqs_error
 from localcloud.emulators.aws.policy import Statement, parse
+from localcloud.emulators.aws.sqs_moves import Moves
 from localcloud.emulators.aws.sqs_store import QueueStore, md5
 from localcloud.emulators.aws.sqs_wire import (
     DEFAULTS,
@@ -37,6 +38,7 @@ class Sqs:
         self._account = account
         self.store = store
         self.base = ""
+        self.moves = Moves(store, self.arn)
         self._operations: dict[str, Callable[[str, Fields], Fields]] = {
             "CreateQueue": self._create,
             "GetQueueUrl": lambda queue, _: {"QueueUrl": self.url(queue)},
@@ -51,6 +53,9 @@ class Sqs:
             "DeleteMessageBatch": self._batch(self._delete, "DeleteMessage"),
             "ChangeMessageVisibility": self._visibility,
             "ChangeMessageVisibilityBatch": self._batch(self._visibility, "ChangeMessageVisibility"),
+            "StartMessageMoveTask": self.moves.start,
+            "ListMessageMoveTasks": self.moves.list,
+            "CancelMessageMoveTask": self.moves.cancel,
         }
 
     @property
@@ -82,15 +87,12 @@ class Sqs:
                                f"{operation or 'none'}.")  # fmt: skip
             caller = self._account.caller(request, body, "sqs")
             fields = _fields(body)
-            queue = self._named(fields)
-            action = f"sqs:{operation.removesuffix('Batch')}"
-            resource = "*" if operation == "ListQueues" else self.arn(queue)
-            if not self._account.allowed(caller, action, resource, self.policy(queue)):
-                who = caller.arn if caller else "anonymous"
-                raise AwsError("AccessDenied", f"User: {who} is not authorized to perform: {action.lower()} on "
-                "resource: "
-                               f"{resource} because no policy allows the {action} action", 403)  # fmt: skip
-            if operation not in {"CreateQueue", "ListQueues"} and self.store.attributes(queue) is None:
+            moving = operation.endswith(("MoveTask", "MoveTasks"))
+            queue = self.moves.source_of(fields) if moving else self._named(fields)
+            self._permit(caller, f"sqs:{operation.removesuffix('Batch')}", "" if operation == "ListQueues" else queue)
+            for action, needed in self.moves.needs(operation, queue, fields):
+                self._permit(caller, action, needed)
+            if not moving and operation not in {"CreateQueue", "ListQueues"} and self.store.attributes(queue) is None:
                 raise AwsError("QueueDoesNotExist", "The specified queue does not exist.")
         except AwsError as error:
             old = "X-Amz-Target" not in request.headers  # the query protocol: its clients read XML
@@ -106,6 +108,13 @@ class Sqs:
         if owner != self._account.account_id:
             raise AwsError("AccessDenied", f"Access to queues of account {ascii(owner)[:40]} is denied.", 403)
         return str(fields.get("QueueName") or name)
+
+    def _permit(self, caller: Caller | None, action: str, queue: str) -> None:
+        resource = self.arn(queue) if queue else "*"
+        if not self._account.allowed(caller, action, resource, self.policy(queue)):
+            who = caller.arn if caller else "anonymous"
+            raise AwsError("AccessDenied", f"User: {who} is not authorized to perform: {action.lower()} on resource: "
+                           f"{resource} because no policy allows the {action} action", 403)  # fmt: skip
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """JSON out."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from localcloud.emulators.aws.sqs_move_store import SCHEMA as MOVES_SCHEMA
+from localcloud.emulators.aws.sqs_move_store import MoveStore
 from localcloud.emulators.queue_depth import QueueDepth
 from localcloud.emulators.transaction import transaction
 
@@ -35,7 +37,8 @@ create table if not exists messages (
     expires integer not null,
     receives integer not null default 0,
     first_received integer,
-    receipt text                            -- of the latest receive only: older handles are stale
+    receipt text,                           -- of the latest receive only: older handles are stale
+    origin text                             -- in a dead-letter queue: the queue it was received from too often
 );
 create index if not exists receivable on messages (queue, visible, seq, receipt, expires);
 """
@@ -64,12 +67,15 @@ class QueueStore:
         file.chmod(0o600)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=normal")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(_SCHEMA + MOVES_SCHEMA)
+        if "origin" not in {row[1] for row in self._db.execute("pragma table_info(messages)")}:
+            self._db.execute("alter table messages add column origin text")  # a file from before there were moves
         self._queues: dict[str, dict[str, str]] = {
             name: json.loads(attributes) for name, attributes in self._db.execute("select name, attributes from queues")
         }
         self._arrivals: dict[str, asyncio.Event] = {}
         self._expired: dict[str, int] = {}  # queue → when its retention was last enforced
+        self.moves = MoveStore(self._db, self.now, self._retention_ms, self._wake)
 
     def close(self) -> None:
         """Closes the file and ends every wait."""
@@ -144,7 +150,7 @@ class QueueStore:
                     break
                 for row in rows:
                     if dead_queue and row[6] >= maximum:
-                        self._move(row[0], dead_queue)
+                        self._move(row[0], queue, dead_queue)
                     else:
                         received.append(self._hand_out(row, now, visibility_s))
                 if visibility_s == 0:
@@ -188,6 +194,17 @@ class QueueStore:
         raw = json.loads(policy)
         return int(raw["maxReceiveCount"]), str(raw["deadLetterTargetArn"]).rsplit(":", 1)[-1]
 
+    def dead_queues(self) -> set[str]:
+        """The names of the queues that are another queue's dead-letter queue."""
+        return {target for name in self.names() if (target := self.redrive(name)[1])}
+
+    def origins(self, queue: str) -> list[str]:
+        """The queues that messages in a dead-letter queue came from."""
+        rows = self._db.execute(
+            "select distinct origin from messages where queue = ? and origin is not null order by 1", (queue,)
+        )
+        return [str(origin) for (origin,) in rows]
+
     def depths(self) -> list[QueueDepth]:
         """How full each queue is; `dead` is what lies in its dead-letter queue."""
         depths = []
@@ -226,15 +243,19 @@ class QueueStore:
         )
         return Received(message_id, body, json.loads(attributes), sender, sent, receives + 1, first, receipt)
 
-    def _move(self, seq: int, dead_queue: str) -> None:
+    def _move(self, seq: int, queue: str, dead_queue: str) -> None:
         if dead_queue in self._queues:
             self._db.execute(
-                "update messages set queue = ?, receipt = null, visible = ? where seq = ?",
-                (dead_queue, self.now(), seq),
+                "update messages set queue = ?, receipt = null, visible = ?, origin = ? where seq = ?",
+                (dead_queue, self.now(), queue, seq),
             )
             self._wake(dead_queue)
         else:  # AWS keeps retrying into a queue that is gone; the message stays out of sight for a while
             self._db.execute("update messages set visible = ? where seq = ?", (self.now() + 30_000, seq))
+
+    def _retention_ms(self, queue: str) -> int | None:
+        attributes = self._queues.get(queue)
+        return int(attributes["MessageRetentionPeriod"]) * 1000 if attributes else None
 
     def _wake(self, queue: str) -> None:
         if queue in self._arrivals:
