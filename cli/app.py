@@ -9,6 +9,7 @@ from cli import (
     aws_env,
     bench,
     check,
+    dlq,
     down,
     feed,
     logs,
@@ -47,6 +48,7 @@ app.command(
 app.command()(package.package)
 app.command()(query.query)
 app.command()(logs.logs)
+app.add_typer(dlq.app, name="dlq")
 app.command()(outputs.outputs)
 app.command()(secret.secret)
 app.command()(token.token)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -44,6 +44,8 @@ class Storage:
         self.arm_ids: dict[str, str] = {}
         self._queues: set[tuple[str, str]] = set()
         self._containers: set[tuple[str, str]] = set()
+        self.unseen: Callable[[str, str], int] = lambda _account, _queue: 0
+        """How many messages of a queue are counted by Azurite and will never be received (localcloud/deadletters)."""
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -162,6 +164,7 @@ class Storage:
             _, body = await self._call("GET", self._azurite.queue_url, account, f"/{name}/messages", query)
             seen = body.count(b"<QueueMessage>")
             active = seen if seen < 32 else total
+            total = max(active, total - self.unseen(account, name))
         return QueueDepth(name=f"{account}/{name}", kind="storage", active=active, in_flight=total - active)
 
     async def _list(self, base: str, account: str, element: str) -> list[str]:

@@ -21,6 +21,7 @@ from localcloud.control.plane import ControlPlane
 from localcloud.emulators.cloud import LocalCloud
 from localcloud.supervisor.api import Api
 from localcloud.supervisor.apps import Apps
+from localcloud.supervisor.dead_letters import DeadLetterDesk
 from localcloud.supervisor.logbook import Logbook
 from localcloud.supervisor.sites import Sites
 
@@ -50,6 +51,7 @@ class Supervisor:
         self.stopping = asyncio.Event()
         self.code = address.code_stamp(ROOT)
         self._runner: web.AppRunner | None = None
+        self._dead_letters: DeadLetterDesk | None = None
         self.plane = ControlPlane(
             home / "control.sqlite",
             Locality(tenancy, self.cloud, self.apps),
@@ -65,13 +67,16 @@ class Supervisor:
         deployer = self.cloud.identity.deployer
         self.cloud.identity.register_header(self.deployer_header, [deployer.client_id])
         await self.plane.replay()
+        self._dead_letters = DeadLetterDesk(self.home, self.cloud, self.plane, self.tenancy.aws_region)
+        await self._dead_letters.resume()
         await self.apps.start()
         await self._serve()
 
     async def _serve(self) -> None:
         secret = secrets.token_urlsafe(32)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[control_api.require_secret(secret)])
-        app.add_routes([*control_api.routes(self.plane), *Api(self).routes()])
+        desk = self._dead_letters.routes() if self._dead_letters else []
+        app.add_routes([*control_api.routes(self.plane), *Api(self).routes(), *desk])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -85,6 +90,8 @@ class Supervisor:
         if self._runner:
             await self._runner.cleanup()
         await self.apps.stop()
+        if self._dead_letters:
+            await self._dead_letters.stop()
         await self.cloud.stop()
         self.plane.close()
 

@@ -56,6 +56,33 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     region: str
 
 
+class Operator(msgspec.Struct, frozen=True, kw_only=True):
+    """How the operator reaches the dead-letter places: an identity with roles on them, and the account's AWS keys."""
+
+    identity_endpoint: str
+    identity_header: str
+    client_id: str
+    aws: Outside
+    endpoints: dict[str, str]
+
+
+class PoisonMove(msgspec.Struct, frozen=True, kw_only=True):
+    """Move these messages of `{queue}-poison` back to the queue, at most `rate` a second (0: no limit)."""
+
+    account: str
+    queue: str
+    ids: list[str]
+    rate: float = 0
+
+
+class PoisonMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the last move is."""
+
+    moved: int
+    running: bool
+    failure: str = ""
+
+
 class Fire(msgspec.Struct, frozen=True, kw_only=True):
     """Run a function now."""
 

@@ -45,6 +45,11 @@ class Moves:
             running.cancel()
         self._running.clear()
 
+    async def wait(self) -> None:
+        """Until every task is over."""
+        if self._running:
+            await asyncio.wait(self._running.values())
+
     def source_of(self, fields: Fields) -> str:
         """The name of the queue that an operation is about. AwsError for a handle that is none."""
         if "TaskHandle" not in fields:

@@ -1,0 +1,140 @@
+"""What the commands do: list, redrive and drop over every place, one command at a time."""
+
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from azure.core.exceptions import AzureError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.deadletters.entry import Entry, Filter
+from localcloud.deadletters.place import DeadLetterError, Pace, Place
+from localcloud.deadletters.places import places
+from localcloud.session.local import LocalCloudError, LocalStack
+
+Verb = Literal["redrive", "drop"]
+
+
+class Listing(msgspec.Struct, kw_only=True):
+    """`./millrace dlq list --json`."""
+
+    entries: list[Entry]
+    total: int
+    """All that match; `entries` has at most the limit."""
+    kinds: dict[str, int]
+    hidden: dict[str, int]
+    """Place → messages in somebody's hands, which nobody else can see now."""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """`./millrace dlq redrive --json`, `drop --json`."""
+
+    verb: Verb
+    chosen: int
+    done: int
+    kinds: dict[str, int]
+    """Of those chosen."""
+    dry_run: bool
+    seconds: float
+
+
+class DeadLetters:
+    """The places of one stack, while this command alone has them."""
+
+    def __init__(self, opened: Sequence[Place]) -> None:
+        self._places = opened
+
+    def listing(self, wanted: Filter) -> Listing:
+        """What matches, the oldest first."""
+        found = [entry for _, entries in self._chosen(msgspec.structs.replace(wanted, limit=None)) for entry in entries]
+        found.sort(key=lambda entry: entry.time)
+        hidden = {place.name: count for place in self._places if (count := place.hidden())}
+        shown = found if wanted.limit is None else found[: wanted.limit]
+        return Listing(entries=shown, total=len(found), kinds=_kinds(found), hidden=hidden)
+
+    def choose(self, wanted: Filter) -> list[tuple[Place, list[Entry]]]:
+        """What is to be redriven or dropped. Raises for an id that names nothing."""
+        chosen = self._chosen(wanted)
+        ids = [entry.id for _, entries in chosen for entry in entries]
+        for one in wanted.ids:
+            if wanted.limit is None and not any(id_.startswith(one) for id_ in ids):
+                raise LocalCloudError(f"dead letter {one!r}: must be one that exists; see ./millrace dlq list")
+        return chosen
+
+    def act(
+        self, verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]], *, rate: float, tell: Callable[[int], None]
+    ) -> Report:
+        """Redrives or drops; `tell` hears how many are done."""
+        began, pace, done = time.monotonic(), Pace(rate), 0
+
+        def more(count: int) -> None:
+            nonlocal done
+            done += count
+            tell(done)
+
+        for place, entries in chosen:
+            if entries:
+                (place.redrive if verb == "redrive" else place.drop)(entries, pace, more)
+        return _report(verb, chosen, done=done, dry_run=False, seconds=time.monotonic() - began)
+
+    def _chosen(self, wanted: Filter) -> list[tuple[Place, list[Entry]]]:
+        left, found = wanted.limit, []
+        for place in self._places:
+            entries = list(msgspec.structs.replace(wanted, limit=left).chosen(place.entries()))
+            left = None if left is None else left - len(entries)
+            found.append((place, entries))
+        return found
+
+
+def dry_run(verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]]) -> Report:
+    """What it would be."""
+    return _report(verb, chosen, done=0, dry_run=True, seconds=0)
+
+
+@contextmanager
+def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
+    """The places, for one command at a time; what a killed one left in disorder is put in order first."""
+    with _alone(stack.home / "dlq.lock"):
+        try:
+            opened = places(stack)
+            for place in opened:
+                place.recover()
+            yield DeadLetters(opened)
+        except (ClientError, BotoCoreError, AzureError) as error:
+            raise DeadLetterError(f"dlq: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """The lock ends with the process, however it ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LocalCloudError(
+                f"dlq: one command at a time; process {lock.read().strip() or '?'} is at it; wait for it, or end it"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _kinds(entries: Sequence[Entry]) -> dict[str, int]:
+    return dict(sorted(Counter(entry.kind for entry in entries).items()))
+
+
+def _report(
+    verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]], *, done: int, dry_run: bool, seconds: float
+) -> Report:
+    entries = [entry for _, part in chosen for entry in part]
+    return Report(
+        verb=verb, chosen=len(entries), done=done, kinds=_kinds(entries), dry_run=dry_run, seconds=round(seconds, 2)
+    )

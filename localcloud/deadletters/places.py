@@ -1,0 +1,193 @@
+"""Which dead-letter places a running stack has: found in what it declares, opened as the operator."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from azure.core.credentials import AccessToken
+from azure.storage.queue import QueueClient
+
+from core.clients.blob import AUDIENCE, BlobContainer
+from core.clients.http import Http
+from core.clients.managed_identity import ManagedIdentity
+from core.log_ingest.progress import MessageState, safe_name
+from localcloud.control.client import Supervisor
+from localcloud.deadletters.failed_place import FailedPlace
+from localcloud.deadletters.holds import Holds
+from localcloud.deadletters.place import DeadLetterError, Place
+from localcloud.deadletters.sqs_place import SqsPlace
+from localcloud.deadletters.storage_place import StoragePlace
+from localcloud.engine.state import Record
+from localcloud.session.local import SYSTEM_TYPE, LocalStack
+from localcloud.supervisor.shapes import Operator, PoisonMove, PoisonMoved
+
+POISON: Final = "-poison"
+SQS_QUEUE: Final = "aws:sqs/queue:Queue"
+STORAGE_QUEUE: Final = "azure-native:storage:Queue"
+
+
+def places(stack: LocalStack) -> list[Place]:
+    """Every place, opened; raises when the local cloud is down."""
+    return list(_Finder(stack).places())
+
+
+class _Finder:
+    """One look at a stack."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._supervisor = stack.require()
+        self._operator = self._supervisor.call("GET", "/operator", None, Operator)
+        self._records, self._outputs = stack.records(), stack.outputs()
+        self._holds = stack.home / "dlq"
+        self._http = Http(ca_file=self._operator.endpoints["ca_file"], connections=16)
+        self._identity = ManagedIdentity(
+            self._http, endpoint=self._operator.identity_endpoint, header=self._operator.identity_header,
+            client_id=self._operator.client_id,
+        )  # fmt: skip
+        self._sqs = self._sqs_client()
+
+    def places(self) -> Iterator[Place]:
+        yield from self._dead_letter_queues()
+        yield from self._failed_places()
+        yield from self._poison_queues()
+
+    def _dead_letter_queues(self) -> Iterator[Place]:
+        found: dict[str, list[tuple[Record, int]]] = {}
+        for record in self._of_type(SQS_QUEUE):
+            if policy := record.inputs.get("redrivePolicy"):
+                said = json.loads(policy)
+                queue = str(said["deadLetterTargetArn"]).rsplit(":", 1)[-1]
+                found.setdefault(queue, []).append((record, int(said["maxReceiveCount"])))
+        for queue, sources in sorted(found.items()):
+            system = self._system(sources[0][0])
+            yield SqsPlace(
+                self._sqs, url=self._sqs.get_queue_url(QueueName=queue)["QueueUrl"], system=system,
+                sources=[str(record.outputs["arn"]) for record, _ in sources],
+                receives=max(receives for _, receives in sources),
+                holds=self._file(queue), why=_Notes(self._progress(system)).of,
+            )  # fmt: skip
+
+    def _failed_places(self) -> Iterator[Place]:
+        for system in sorted({self._system(record) for record in self._records.values()} - {""}):
+            outputs = self._outputs_of(system)
+            if outputs.get("failedUrl") and outputs.get("queueUrl"):
+                container = self._container(outputs["failedUrl"])
+                sender = _Sender(self._sqs, outputs["queueUrl"])
+                yield FailedPlace(f"{system}'s failed", system, container, sender)
+
+    def _poison_queues(self) -> Iterator[Place]:
+        for record in self._of_type(STORAGE_QUEUE):
+            account, poison = str(record.inputs["accountName"]), str(record.inputs["queueName"])
+            if poison.endswith(POISON):
+                client = QueueClient(
+                    f"{self._operator.endpoints['queue']}/{account}", poison, credential=_Credential(self._identity),
+                    connection_verify=self._operator.endpoints["ca_file"], retry_total=3,
+                )  # fmt: skip
+                yield StoragePlace(
+                    client, _Mover(self._supervisor), account=account, queue=poison.removesuffix(POISON),
+                    system=self._system(record), holds=self._file(f"{account}-{poison}"),
+                )  # fmt: skip
+
+    def _of_type(self, type_: str) -> list[Record]:
+        return sorted((one for one in self._records.values() if one.type == type_), key=lambda one: one.urn)
+
+    def _system(self, record: Record) -> str:
+        """The system that a record is below; empty for none."""
+        above: Record | None = record
+        while above is not None and above.type != SYSTEM_TYPE:
+            above = self._records.get(above.parent)
+        return above.name if above else ""
+
+    def _outputs_of(self, system: str) -> dict[str, Any]:
+        first, *others = system.split("_")
+        return self._outputs.get(first + "".join(word.capitalize() for word in others)) or {}
+
+    def _progress(self, system: str) -> BlobContainer | None:
+        url = self._outputs_of(system).get("progressUrl")
+        return self._container(url) if url else None
+
+    def _container(self, url: str) -> BlobContainer:
+        return BlobContainer(self._http, self._identity, url=url)
+
+    def _file(self, name: str) -> Holds:
+        return Holds(Path(self._holds) / f"{name}.held")
+
+    def _sqs_client(self) -> Any:
+        import boto3  # 0.3 s
+
+        keys, endpoints = self._operator.aws, self._operator.endpoints
+        return boto3.client(
+            "sqs", endpoint_url=endpoints["sqs"], region_name=keys.region, verify=endpoints["ca_file"],
+            aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key,
+        )  # fmt: skip
+
+
+class _Notes:
+    """What a system's worker noted of messages that it could not settle (log_ingest: blobs by message id)."""
+
+    def __init__(self, container: BlobContainer | None) -> None:
+        self._container = container
+
+    def of(self, ids: Sequence[str]) -> dict[str, str]:
+        """Message id → the last failure, for those that have a note."""
+        import msgspec
+
+        if self._container is None or not ids:
+            return {}
+        noted, found = set(self._container.names("messages/")), {}
+        for name in ids:
+            blob = f"messages/{safe_name(name)}.json"
+            kept = self._container.get(blob) if blob in noted else None
+            if kept:
+                found[name] = msgspec.json.decode(kept.body, type=MessageState).last
+        return found
+
+
+class _Sender:
+    """The queue that a worker listens on."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client, self._url = client, url
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """At most ten messages; raises when one was not taken."""
+        entries = [{"Id": str(at), "MessageBody": body} for at, body in enumerate(bodies)]
+        failed = self._client.send_message_batch(QueueUrl=self._url, Entries=entries).get("Failed")
+        if failed:
+            raise DeadLetterError(f"queue {self._url}: did not take a message: {failed[0]['Message']}")
+
+
+class _Mover:
+    """The supervisor's moves."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def start(self, account: str, queue: str, ids: Sequence[str], rate: float) -> None:
+        """See storage_place.Mover."""
+        wanted = PoisonMove(account=account, queue=queue, ids=list(ids), rate=rate)
+        self._supervisor.call("POST", "/poison/moves", wanted, object)
+
+    def moved(self) -> tuple[int, bool]:
+        """See storage_place.Mover."""
+        state = self._supervisor.call("GET", "/poison/moves", None, PoisonMoved)
+        if state.failure:
+            raise DeadLetterError(f"poison messages could not all be moved: {state.failure}")
+        return state.moved, state.running
+
+    def stop(self) -> None:
+        """See storage_place.Mover."""
+        self._supervisor.call("POST", "/poison/moves/stop", None, object)
+
+
+class _Credential:
+    """The operator's tokens, for Microsoft's SDK."""
+
+    def __init__(self, identity: ManagedIdentity) -> None:
+        self._identity = identity
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        """A token for storage."""
+        token = self._identity.fetch(AUDIENCE)
+        return AccessToken(token.text, int(token.expires_on))

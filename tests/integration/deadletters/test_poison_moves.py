@@ -1,0 +1,95 @@
+"""Poison messages go back exactly once, however often whoever moves them is killed."""
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from localcloud.deadletters.poison_journal import Journal
+from tests.integration.deadletters.zygote import Victims
+from tests.integration.emulators.local import GROUP, QUEUE_CONTRIBUTOR, Local, TokenOf
+
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st"
+KILLS, WAITING = 52, 30
+
+
+class Queues:
+    """`work` and its poison queue, through the door, and what is needed to move between them."""
+
+    def __init__(self, local: Local, folder: Path) -> None:
+        storage, self._local, self.folder = local.cloud.storage, local, folder
+        local.run(storage.put_account(ACCOUNT, "st"))
+        for name in ("work", "work-poison"):
+            local.run(storage.remove_queue("st", name))
+            local.run(storage.put_queue(f"{ACCOUNT}/queueServices/default/queues/{name}", "st", name))
+        self.principal = local.identity("mover")
+        local.assign(self.principal, QUEUE_CONTRIBUTOR, ACCOUNT)
+        self.work, self.poison = self.client("work"), self.client("work-poison")
+
+    def client(self, name: str) -> QueueClient:
+        return QueueClient(
+            f"{self._local.cloud.endpoints['queue']}/st", name, credential=TokenOf(self._local, self.principal),
+            connection_verify=self._local.ca,
+        )  # fmt: skip
+
+    def job(self, ids: list[str], dies_at: int = -1) -> dict[str, Any]:
+        token = self._local.do(lambda: self._local.cloud.identity.token(self.principal, "https://storage.azure.com"))
+        return {
+            "journal": str(self.folder / "moves.sqlite"), "token": token, "ca": self._local.ca,
+            "queue": self._local.cloud.endpoints["queue"], "ids": ids, "dies_at": dies_at,
+        }  # fmt: skip
+
+    def journal(self) -> Journal:
+        return Journal(self.folder / "moves.sqlite")
+
+    def depth(self, name: str) -> tuple[int, int]:
+        """(active, in flight) as `wait` sees it."""
+        (found,) = [one for one in self._local.run(self._local.cloud.storage.depths()) if one.name == f"st/{name}"]
+        return found.active, found.in_flight
+
+
+def contents(client: QueueClient) -> list[str]:
+    return sorted(message.content for message in client.receive_messages(messages_per_page=32, visibility_timeout=600))
+
+
+@pytest.fixture
+def queues(local: Local, tmp_path: Path) -> Queues:
+    return Queues(local, tmp_path)
+
+
+def test_killed_at_any_step_each_comes_back_once(local: Local, queues: Queues) -> None:
+    random_, killed, sent, taken = random.Random(7), 0, dict[str, str](), list[str]()
+
+    def work() -> None:
+        """The worker: what it received is settled at once."""
+        for message in queues.work.receive_messages(max_messages=20, visibility_timeout=600):
+            taken.append(message.content)
+            queues.work.delete_message(message)
+
+    for number in range(5):
+        queues.poison.send_message(f"other{number}", time_to_live=-1)
+    with Victims("move_poison") as victims:
+        while killed < KILLS:
+            while len(sent) - len(taken) - queues.depth("work")[0] < WAITING:
+                text = f"w{len(sent)}"
+                sent[queues.poison.send_message(text, time_to_live=-1).id] = text
+            by_step = random_.random() < 0.8
+            job = queues.job(list(sent), random_.randint(1, 45) if by_step else -1)
+            killed += victims.run(job, kill_after_s=None if by_step else random_.uniform(0, 0.15))
+            if random_.random() < 0.3:
+                work()
+        deadline = time.monotonic() + 20
+        while len(taken) < len(sent) and time.monotonic() < deadline:  # what a killed one held comes back
+            assert not victims.run(queues.job(list(sent)))
+            work()
+    journal = queues.journal()
+    unseen = journal.unseen("st", "work", 0)
+    local.do(lambda: setattr(local.cloud.storage, "unseen", lambda _account, name: unseen if name == "work" else 0))
+    assert queues.depth("work") == (0, 0), "copies that nobody will see count as in flight"
+    assert sorted(taken) == sorted(sent.values())
+    assert contents(queues.poison) == [f"other{number}" for number in range(5)]
+    assert (journal.open(), journal.held()) == ([], [])
+    assert killed >= 50
