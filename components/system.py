@@ -38,7 +38,8 @@ class System(pulumi.ComponentResource):
 def _queues_below(part: pulumi.Resource) -> Iterator[Queue]:
     """Every queue of a system, however deep; by name, so that the same one is refused each time."""
     children = part._childResources  # noqa: SLF001  Pulumi's own tree, which it shows to no one else
-    for child in sorted(children, key=lambda one: getattr(one, "queue_name", "")):
+    # By type, not by attribute: the provider's own queues have a `queue_name` too, an Output, which has no order.
+    for child in sorted(children, key=lambda one: one.queue_name if isinstance(one, Queue) else ""):
         if isinstance(child, Queue):
             yield child
         yield from _queues_below(child)
