@@ -12,6 +12,8 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON document 
     """Resources, apps, queues, endpoints, last runs. Next: ./millrace logs, query."""
     screen, stack = Screen(json=json), local_stack()
     now = stack.status()
+    # Messages in dead-letter and poison queues, and letters of the failed-file place (each of one or more records).
+    dead = sum(queue.dead for queue in now.queues) + stack.require().call("GET", "/dead-letters", None, int)
     urns = {(record.type, record.id): record.urn for record in stack.records().values()}
     apps = [
         {
@@ -36,6 +38,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON document 
             "resources": resources,
             "endpoints": now.endpoints,
             "in_flight": now.in_flight,
+            "dead_letters": dead,
         }
     )
     screen.text(f"{len(now.resources)} resources, {len(now.apps)} apps, {now.in_flight} messages in flight\n")
@@ -62,6 +65,8 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON document 
         ["queue", "kind", "active", "in flight", "scheduled", "dead"],
         [[q.name, q.kind, q.active, q.in_flight, q.scheduled, q.dead] for q in now.queues],
     )
+    if dead:
+        screen.text(f"\n{dead} dead letters: ./millrace dlq list")
     screen.text("")
     for name, address in now.endpoints.items():
         screen.text(f"  {name:<12}{address}")

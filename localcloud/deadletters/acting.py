@@ -100,6 +100,7 @@ def dry_run(verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]]) -> Report:
 @contextmanager
 def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
     """The places, for one command at a time; what a killed one left in disorder is put in order first."""
+    stack.require()
     with _alone(stack.home / "dlq.lock"):
         try:
             opened = places(stack)

@@ -130,6 +130,12 @@ class Storage:
         totals = {depth.name: depth.active + depth.in_flight for depth in depths}
         return [msgspec.structs.replace(depth, dead=totals.get(f"{depth.name}-poison", 0)) for depth in depths]
 
+    async def blobs(self, account: str, container: str) -> int:
+        """How many blobs a container has, counted up to 5,000 (one page)."""
+        query = "restype=container&comp=list"
+        _, body = await self._call("GET", self._azurite.blob_url, account, f"/{container}", query)
+        return body.count(b"<Blob>")
+
     def target(self, base: str, account: str, rest: str, query: str) -> yarl.URL | None:
         """The address in Azurite of a raw path below an account; None for an unknown account."""
         slot = self._slot_of.get(account)

@@ -167,6 +167,8 @@ def _feed(stack: LocalStack, system: str, working: Working) -> SystemReport:
     after = _counts(status, system)
     report.in_, report.out = after["in"] - before["in"], after["out"] - before["out"]
     report.dead, report.skipped = after["dead"] - before["dead"], after["skipped"] - before["skipped"]
+    if report.dead:
+        report.try_next.insert(0, "./millrace dlq list")
     report.seconds = round(time.monotonic() - began, 2)
     report.reasons = _reasons(stack, system, since)
     return report

@@ -64,6 +64,7 @@ class DeadLetterDesk:
         """What the command line asks."""
         return [
             web.get("/operator", self._operator),
+            web.get("/dead-letters", self._letters),
             web.post("/poison/moves", self._start),
             web.get("/poison/moves", self._state),
             web.post("/poison/moves/stop", self._end),
@@ -77,6 +78,12 @@ class DeadLetterDesk:
             aws=Outside(access_key=key, secret_key=secret, region=self._region), endpoints=self._cloud.endpoints,
         )  # fmt: skip
         return _json(answer)
+
+    async def _letters(self, _request: web.Request) -> web.Response:
+        """How many letters lie in failed-file places."""
+        places = [one.id for one in self._plane.resources() if one.id.endswith("/containers/failed")]
+        accounts = [id_.partition("/storageAccounts/")[2].partition("/")[0] for id_ in places]
+        return _json(sum([await self._cloud.storage.blobs(account, "failed") for account in accounts]))
 
     async def _start(self, request: web.Request) -> web.Response:
         wanted = msgspec.json.decode(await request.read(), type=PoisonMove)

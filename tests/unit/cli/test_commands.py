@@ -54,6 +54,13 @@ def test_every_command_explains_itself(millrace: Any, command: str) -> None:
     assert ran.err == ""
 
 
+@pytest.mark.parametrize("command", ["list", "show", "redrive", "drop"])
+def test_each_command_for_dead_letters_says_what_comes_next(millrace: Any, command: str) -> None:
+    ran = millrace("dlq", command, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Next: " in ran.out
+
+
 def test_alone_it_lists_what_there_is(millrace: Any) -> None:
     ran = millrace()
     assert ran.code in (0, 2)
@@ -74,6 +81,13 @@ def test_alone_it_lists_what_there_is(millrace: Any) -> None:
         ["query"],
         ["token", "somebody"],
         ["logs", "--lines", "many"],
+        ["dlq", "nonsense"],
+        ["dlq", "list", "--kind", "nonsense"],
+        ["dlq", "list", "--since", "whenever"],
+        ["dlq", "redrive", "--rate", "soon"],
+        ["dlq", "redrive", "--rate", "-1/s"],
+        ["dlq", "drop", "--limit", "0"],
+        ["dlq", "show"],
     ],
 )
 def test_wrong_usage_is_exit_2_and_says_so_beside_the_result(millrace: Any, arguments: list[str]) -> None:
@@ -91,6 +105,10 @@ def test_wrong_usage_is_exit_2_and_says_so_beside_the_result(millrace: Any, argu
         ["query", "select 1"],
         ["token", "deployer", "https://storage.azure.com"],
         ["aws-env"],
+        ["dlq", "list"],
+        ["dlq", "show", "x"],
+        ["dlq", "redrive", "--dry-run"],
+        ["dlq", "drop", "x", "--yes"],
     ],
 )
 @pytest.mark.parametrize("json_too", [False, True])
