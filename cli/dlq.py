@@ -43,9 +43,9 @@ def list_(
     """What is dead, and why; --json gives all of it. Next: ./millrace dlq show ID, redrive."""
     from localcloud.deadletters.acting import dead_letters
 
-    screen = Screen(json=json)
+    screen, wanted = Screen(json=json), _filter(None, kind, system, origin, reason, since, limit)
     with dead_letters(local_stack()) as dead:
-        found = dead.listing(_filter(None, kind, system, origin, reason, since, limit))
+        found = dead.listing(wanted)
     screen.document(found)
     entries = found.entries if limit else found.entries[:SHOWN]
     rows: list[list[object]] = [

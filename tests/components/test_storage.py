@@ -121,6 +121,15 @@ def test_a_queue_that_nobody_consumes_is_refused() -> None:
     )
 
 
+def test_a_queue_with_its_poison_queue_is_looked_at_once() -> None:
+    def main() -> None:
+        base = Base()
+        Queue("jobs", QueueArgs(account=base.account), opts=base.system.child).consumed_by.append("worker")
+        base.system.finish({})
+
+    assert len(declare(main).all("storage:Queue")) == 2
+
+
 def test_a_queue_inside_another_component_of_the_system_is_looked_at_as_well() -> None:
     def main() -> None:
         base = Base()
