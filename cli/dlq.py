@@ -136,8 +136,10 @@ def _act(verb: "Verb", wanted: "Filter", rate: str, screen: Screen, *, dry_run: 
     with acting.dead_letters(local_stack()) as dead:
         chosen = dead.choose(wanted)
         plan = acting.dry_run(verb, chosen)
-        if dry_run or not plan.chosen:
+        if dry_run:
             return plan
+        if not plan.chosen:
+            return dead.act(verb, [], rate=pace, tell=lambda _: None)
         if not yes and sys.stdin.isatty():
             typer.confirm(f"{verb} {_counted(plan.chosen, plan.kinds)}?", abort=True, err=True)
         elif not yes and verb == "drop" and wanted.everything:
@@ -179,6 +181,8 @@ def _counted(total: int, kinds: dict[str, int]) -> str:
 
 
 def _said(report: "Report", what: str) -> str:
+    if not report.chosen:
+        return "no dead letter matches; nothing was done"
     if report.dry_run:
-        return f"{_counted(report.chosen, report.kinds)} chosen; nothing was done" + ("" if report.chosen else ": none")
+        return f"{_counted(report.chosen, report.kinds)} chosen; nothing was done"
     return f"{report.done} of {_counted(report.chosen, report.kinds)} {what} ({report.seconds:g} s)"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from azure.core.credentials import AccessToken
 from azure.storage.queue import QueueClient
 
@@ -131,8 +132,6 @@ class _Notes:
 
     def of(self, ids: Sequence[str]) -> dict[str, str]:
         """Message id → the last failure, for those that have a note."""
-        import msgspec
-
         if self._container is None or not ids:
             return {}
         noted, found = set(self._container.names("messages/")), {}

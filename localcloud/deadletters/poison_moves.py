@@ -150,7 +150,8 @@ class PoisonMoves:
         )
         self._journal.copied(number, (copy.id, copy.pop_receipt or ""))
         move = Move(number, account, name, message.id, receipt, copy.id, copy.pop_receipt)
-        self.moved += await self._finish(move, queue, poison)
+        ours = await self._finish(move, queue, poison)  # in a line of its own: others count meanwhile
+        self.moved += ours
 
     async def _finish(self, move: Move, queue: QueueClient, poison: QueueClient) -> bool:
         """From the second step on; False when somebody else has the poison message."""
@@ -176,10 +177,10 @@ async def _refused(call: Awaitable[Any]) -> str:
     try:
         await call
     except HttpResponseError as error:
-        code = str(getattr(error, "error_code", ""))
+        code = getattr(error, "error_code", None)  # an enumeration's member that equals its text
         if code not in {GONE, STALE}:
             raise
-        return code
+        return GONE if code == GONE else STALE
     return ""
 
 

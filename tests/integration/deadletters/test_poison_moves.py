@@ -1,14 +1,17 @@
 """Poison messages go back exactly once, however often whoever moves them is killed."""
 
+import asyncio
 import random
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.queue import QueueClient
+from azure.storage.queue import QueueClient, aio
 
 from localcloud.deadletters.poison_journal import Journal
+from localcloud.deadletters.poison_moves import Busy, PoisonMoves
+from localcloud.host.queue_access import TokenQueueAccess
 from tests.integration.deadletters.zygote import Victims
 from tests.integration.emulators.local import GROUP, QUEUE_CONTRIBUTOR, Local, TokenOf
 
@@ -77,7 +80,7 @@ def test_killed_at_any_step_each_comes_back_once(local: Local, queues: Queues) -
                 text = f"w{len(sent)}"
                 sent[queues.poison.send_message(text, time_to_live=-1).id] = text
             by_step = random_.random() < 0.8
-            job = queues.job(list(sent), random_.randint(1, 45) if by_step else -1)
+            job = queues.job(list(sent), random_.randint(1, 110) if by_step else -1)
             killed += victims.run(job, kill_after_s=None if by_step else random_.uniform(0, 0.15))
             if random_.random() < 0.3:
                 work()
@@ -93,3 +96,67 @@ def test_killed_at_any_step_each_comes_back_once(local: Local, queues: Queues) -
     assert contents(queues.poison) == [f"other{number}" for number in range(5)]
     assert (journal.open(), journal.held()) == ([], [])
     assert killed >= 50
+
+
+def test_what_was_asked_for_is_moved_counted_and_paced(local: Local, queues: Queues) -> None:
+    asyncio.run(_paced(local, queues))
+
+
+async def _paced(local: Local, queues: Queues) -> None:
+    ids = [queues.poison.send_message(f"m{number}", time_to_live=-1).id for number in range(12)]
+    token = str(queues.job([])["token"])
+    access = TokenQueueAccess(lambda _client, _audience: token, ca_file=local.ca)
+    address = local.cloud.endpoints["queue"]
+    journal = queues.journal()
+    moves = PoisonMoves(journal, lambda account, queue: access.client(f"{address}/{account}", queue, None))
+    began = time.monotonic()
+    moves.start("st", "work", ids[:8], rate=16)
+    with pytest.raises(Busy, match="are being moved already"):
+        moves.start("st", "work", ids)
+    await moves.wait()
+    assert (moves.moved, moves.failure) == (8, "")
+    assert time.monotonic() - began >= 0.4
+    assert len(contents(queues.work)) == 8
+    assert len(contents(queues.poison)) == 4
+    journal.close()
+
+
+def test_a_message_in_other_hands_is_left_alone(local: Local, queues: Queues) -> None:
+    """Somebody receives it after us, before we delete it: its receipt is theirs, and so is the message."""
+    asyncio.run(_in_other_hands(local, queues))
+
+
+async def _in_other_hands(local: Local, queues: Queues) -> None:
+    sent = queues.poison.send_message("mine", time_to_live=-1)
+    token = str(queues.job([])["token"])
+    access = TokenQueueAccess(lambda _client, _audience: token, ca_file=local.ca)
+    address = local.cloud.endpoints["queue"]
+    journal = queues.journal()
+
+    def client(account: str, queue: str) -> aio.QueueClient:
+        made = access.client(f"{address}/{account}", queue, None)
+        if queue == "work":
+            put = made.send_message
+
+            async def slowly(*args: Any, **named: Any) -> Any:
+                (held,) = await asyncio.to_thread(theirs)
+                assert held.id == sent.id
+                return await put(*args, **named)
+
+            made.send_message = slowly  # type: ignore[method-assign]
+        return made
+
+    def theirs() -> list[Any]:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if got := list(queues.poison.receive_messages(max_messages=1, visibility_timeout=600)):
+                return got
+        raise AssertionError("it never came back")
+
+    moves = PoisonMoves(journal, client, hold_s=1)
+    moves.start("st", "work", [sent.id])
+    await moves.wait()
+    assert (moves.moved, moves.failure) == (0, "")
+    assert (contents(queues.work), queues.depth("work")) == ([], (0, 0))
+    assert (sum(queues.depth("work-poison")), journal.open()) == (1, [])
+    journal.close()
