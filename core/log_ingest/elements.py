@@ -18,6 +18,7 @@ from core.log_ingest.validate import fault
 
 _scan_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _WINDOW = 256 * 1024
+_LOOK_BYTES = 1024 * 1024  # how far the end of the first element is looked for
 _TRIES = 16  # nested "}," seen from the window's end before the slow way is taken
 # a string never holds a raw line feed: a broken one ends there; a bare quote: its end is not read yet
 _MARK = re.compile(rb'"(?:[^"\\\n]++|\\.)*+(?P<end>"|\n|\Z)|"|[\[{\]},]', re.DOTALL)
@@ -40,6 +41,20 @@ class Elements:
     @staticmethod
     def plausible(source: Source, start: int) -> bool:
         """Whether an array begins there, not a broken line: its first element is one, or longer than what is read."""
+        while (verdict := Elements._first_is_one(source, start)) is None and not source.ended:
+            if len(source.data) > _LOOK_BYTES:
+                break
+            source.fill()
+        if verdict is not None:
+            return verdict
+        # no end in sight: an array whose first element is long, unless the next lines are records by themselves
+        following = [line.strip(WHITE) for line in source.data[start:].splitlines()[1:4]]
+        following = [line for line in following[: None if source.ended else -1] if line]
+        return not following or any(fault(line) for line in following)
+
+    @staticmethod
+    def _first_is_one(source: Source, start: int) -> bool | None:
+        """Whether what stands before the first comma or the end is an element; None while neither is in sight."""
         depth = 0
         for mark in _MARK.finditer(source.data, start):
             token = mark.group()
@@ -50,10 +65,7 @@ class Elements:
                 return not first or b"\n" not in first or not fault(first)
             elif token in {b"]", b"}"}:
                 depth -= 1
-        # no end in sight: an array whose first element is long, unless the next lines are records by themselves
-        following = [line.strip(WHITE) for line in source.data[start:].splitlines()[1:4]]
-        following = [line for line in following[: None if source.ended else -1] if line]
-        return not following or any(fault(line) for line in following)
+        return None
 
     def batches(self) -> Iterator[Found]:
         """Texts, line numbers and faults already known. Raises Damaged when the document never ends."""

@@ -75,14 +75,18 @@ class Supervisor:
     async def _serve(self) -> None:
         secret = secrets.token_urlsafe(32)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES, middlewares=[control_api.require_secret(secret)])
-        desk = self._dead_letters.routes() if self._dead_letters else []
-        app.add_routes([*control_api.routes(self.plane), *Api(self).routes(), *desk])
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         port = self._runner.addresses[0][1]
         address.write(self.home, address.Address(pid=os.getpid(), port=port, secret=secret, code=self.code))
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every call of the loopback API; all of them want its secret."""
+        desk = self._dead_letters.routes() if self._dead_letters else []
+        return [*control_api.routes(self.plane), *Api(self).routes(), *desk]
 
     async def stop(self) -> None:
         """Apps first (work in hand has its grace), then everything they used."""

@@ -33,7 +33,7 @@ async def move(job: dict[str, Any]) -> None:
 
     moves = PoisonMoves(journal, client, hold_s=HOLD_S)
     await moves.resume()
-    moves.start("st", "work", job["ids"])
+    moves.start("dead", "work", job["ids"])
     await moves.wait()
     assert moves.failure == "", moves.failure
     journal.close()

@@ -15,7 +15,7 @@ from localcloud.host.queue_access import TokenQueueAccess
 from tests.integration.deadletters.zygote import Victims
 from tests.integration.emulators.local import GROUP, QUEUE_CONTRIBUTOR, Local, TokenOf
 
-ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/dead"
 KILLS, WAITING = 50, 8
 
 
@@ -24,17 +24,17 @@ class Queues:
 
     def __init__(self, local: Local, folder: Path) -> None:
         storage, self._local, self.folder = local.cloud.storage, local, folder
-        local.run(storage.put_account(ACCOUNT, "st"))
+        local.run(storage.put_account(ACCOUNT, "dead"))
         for name in ("work", "work-poison"):
-            local.run(storage.remove_queue("st", name))
-            local.run(storage.put_queue(f"{ACCOUNT}/queueServices/default/queues/{name}", "st", name))
+            local.run(storage.remove_queue("dead", name))
+            local.run(storage.put_queue(f"{ACCOUNT}/queueServices/default/queues/{name}", "dead", name))
         self.principal = local.identity("mover")
         local.assign(self.principal, QUEUE_CONTRIBUTOR, ACCOUNT)
         self.work, self.poison = self.client("work"), self.client("work-poison")
 
     def client(self, name: str) -> QueueClient:
         return QueueClient(
-            f"{self._local.cloud.endpoints['queue']}/st", name, credential=TokenOf(self._local, self.principal),
+            f"{self._local.cloud.endpoints['queue']}/dead", name, credential=TokenOf(self._local, self.principal),
             connection_verify=self._local.ca,
         )  # fmt: skip
 
@@ -89,7 +89,7 @@ def test_killed_at_any_step_each_comes_back_once(local: Local, queues: Queues) -
             assert not victims.run(queues.job(list(sent)))
             work()
     journal = queues.journal()
-    unseen = journal.unseen("st", "work", 0)
+    unseen = journal.unseen("dead", "work", 0)
     local.do(lambda: setattr(local.cloud.storage, "unseen", lambda _account, name: unseen if name == "work" else 0))
     assert queues.depth("work") == (0, 0), "copies that nobody will see count as in flight"
     assert sorted(taken) == sorted(sent.values())
@@ -110,9 +110,9 @@ async def _paced(local: Local, queues: Queues) -> None:
     journal = queues.journal()
     moves = PoisonMoves(journal, lambda account, queue: access.client(f"{address}/{account}", queue, None))
     began = time.monotonic()
-    moves.start("st", "work", ids[:8], rate=16)
+    moves.start("dead", "work", ids[:8], rate=16)
     with pytest.raises(Busy, match="are being moved already"):
-        moves.start("st", "work", ids)
+        moves.start("dead", "work", ids)
     await moves.wait()
     assert (moves.moved, moves.failure) == (8, "")
     assert time.monotonic() - began >= 0.4
@@ -154,7 +154,7 @@ async def _in_other_hands(local: Local, queues: Queues) -> None:
         raise AssertionError("it never came back")
 
     moves = PoisonMoves(journal, client, hold_s=1)
-    moves.start("st", "work", [sent.id])
+    moves.start("dead", "work", [sent.id])
     await moves.wait()
     assert (moves.moved, moves.failure) == (0, "")
     assert (contents(queues.work), queues.depth("work")) == ([], (0, 0))

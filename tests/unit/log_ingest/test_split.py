@@ -158,3 +158,11 @@ def test_memory_is_bounded(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(got) == 3
     assert "record over" in got[1][1]
     assert len(got[1][0]) <= 200
+
+
+def test_an_array_is_one_however_little_of_it_has_come() -> None:
+    body = b"\r\n  [\n[]\r\n  ,\nnull\n]\r\n  "
+    for first in range(1, len(body)):
+        for second in range(1, len(body)):
+            found = [text for _, text in records(cut(body, [first, second]))]
+            assert found == ["[]", "null"], (first, second)

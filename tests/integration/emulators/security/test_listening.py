@@ -25,10 +25,10 @@ def test_emulators_and_azurite_listen_on_loopback(local: Local) -> None:
         assert found <= LOOPBACK
 
 
-@pytest.mark.parametrize("arguments", [["plugin", "azure-native"], ["plugin", "aws"], ["language"]])
+@pytest.mark.parametrize("arguments", [["provider", "azure-native"], ["provider", "aws"], ["language"]])
 def test_the_engine_s_servers_listen_on_loopback(arguments: list[str]) -> None:
     module, *rest = arguments
-    command = [sys.executable, "-m", f"localcloud.engine.{module}", *rest]
+    command = [sys.executable, "-m", f"localcloud.plugins.{module}", *rest]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
