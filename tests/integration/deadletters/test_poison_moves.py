@@ -50,7 +50,7 @@ class Queues:
 
     def depth(self, name: str) -> tuple[int, int]:
         """(active, in flight) as `wait` sees it."""
-        (found,) = [one for one in self._local.run(self._local.cloud.storage.depths()) if one.name == f"st/{name}"]
+        (found,) = [one for one in self._local.run(self._local.cloud.storage.depths()) if one.name == f"dead/{name}"]
         return found.active, found.in_flight
 
 
