@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry, Timeout
 
 from core.clients.faults import InDoubt, Transient
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+_NO_ANSWER = frozenset({502, 504})
+"""A gateway's word that it got none from the service, which may have done its work."""
 _LONGEST_WAIT_S = 30.0
 _THROTTLED_TRIES = 20  # a server that says when to come back is healthy
 _CONNECT_S = 5.0
@@ -78,7 +80,8 @@ class Http:
             try:
                 reply = self._pool.request(method, url, body=body, headers=dict(asked), redirect=False)
             except HTTPError as error:
-                sent = not isinstance(error, NewConnectionError | ConnectTimeoutError)
+                cause = error.reason if isinstance(error, MaxRetryError) else error
+                sent = not isinstance(cause, NewConnectionError | ConnectTimeoutError)
                 unanswered += sent
                 if not self._wait(attempt, None, until):
                     kind = InDoubt if unanswered else Transient
@@ -86,6 +89,7 @@ class Http:
                         f"{method} {_shown(url)}: no answer after {attempt} tries ({type(error).__name__})"
                     ) from error
                 continue
+            unanswered += reply.status in _NO_ANSWER
             answer = Answer(reply.status, reply.headers, reply.data, unanswered)
             if answer.status == 401 and renew is not None:
                 renew()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from urllib3 import HTTPHeaderDict
-from urllib3.exceptions import ProtocolError, ReadTimeoutError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
 
 from core.clients.blob import BlobContainer
 from core.clients.data_collector import DataCollector, signature
@@ -96,12 +96,23 @@ def test_a_lost_answer_is_tried_again_and_told(wire: Callable[[Script], Wire]) -
     assert len(asked.slept) == 2
 
 
+def test_a_gateways_timeout_is_no_answer_of_the_service(wire: Callable[[Script], Wire]) -> None:
+    assert _logs(wire([_Reply(504), _Reply(502), _Reply(503), _Reply(204)])).send(b"[]")[1] == 2
+
+
+def _refused_connection() -> MaxRetryError:
+    """As urllib3 reports it to whoever asked for no retries of its own."""
+    return MaxRetryError(None, "/", NewConnectionError(None, "refused"))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
         ([_Reply(503)] * 5, Transient),
         ([ReadTimeoutError(None, "/", "late")] * 5, InDoubt),  # type: ignore[arg-type]
         ([ProtocolError("x"), _Reply(400)], InDoubt),
+        ([_Reply(504)] * 5, InDoubt),
+        ([_refused_connection()] * 5, Transient),
         ([_Reply(400, b'{"error":{"code":"InvalidStream"}}')], Refused),
         ([_Reply(413)], Refused),
         ([_Reply(403)], Transient),
