@@ -16,6 +16,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from core.clients.faults import Denied, Fault, Gone, Refused, Transient
 
@@ -31,6 +33,9 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound", "NoSuchUploa
 _BUSY = frozenset(
     {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "RequestThrottled", "IDPCommunicationError"}
 )
+
+SDK_ERRORS = (ClientError, BotoCoreError, HTTPError, ResponseParserError)
+"""What a call of boto3 may raise; the last one, for an answer that cannot be read, is none of botocore's own errors."""
 
 
 class Identity(Protocol):
@@ -97,7 +102,7 @@ class AwsSession:
                 WebIdentityToken=self._identity.token(self._audience),
                 DurationSeconds=3600,
             )["Credentials"]
-        except (ClientError, BotoCoreError) as error:
+        except SDK_ERRORS as error:
             raise Transient(f"assume {self._role_arn}: {error}") from error
         return {
             "access_key": got["AccessKeyId"],

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from urllib3.exceptions import HTTPError
 
-from core.clients.aws_session import AwsSession, fault_of
+from core.clients.aws_session import SDK_ERRORS, AwsSession, fault_of
 from core.clients.faults import Changed, Denied, Transient
 
 _RESUMES = 4  # broken connections tolerated per object
@@ -39,7 +39,7 @@ class S3Objects:
             if code in {"PreconditionFailed", "412"}:
                 raise Changed(f"{what}: changed while it was read") from error
             raise fault_of(error, what, self._session) from error
-        except (BotoCoreError, HTTPError) as error:
+        except SDK_ERRORS as error:
             raise fault_of(error, what, self._session) from error
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from core.clients.aws_session import AwsSession, fault_of
 from core.clients.faults import Denied, Fault, Gone, Refused, Transient
+from core.clients.sqs_queue import SqsQueue
 
 
 class _Tokens:
@@ -106,3 +109,26 @@ def test_a_role_that_cannot_be_assumed_yet_is_a_passing_fault() -> None:
     with pytest.raises(Transient, match="assume arn:aws:iam::1:role/r"):
         _key(session)
     assert isinstance(fault_of(ReadTimeoutError(endpoint_url="https://s3"), "s3 get", session), Transient)
+
+
+def test_an_answer_that_cannot_be_read_is_a_passing_fault() -> None:
+    class Unreadable:
+        def assume_role_with_web_identity(self, **_: Any) -> Any:
+            raise ResponseParserError("no element found")
+
+    session, _ = _session(Unreadable())
+    with pytest.raises(Transient, match="assume"):
+        _key(session)
+
+
+def test_a_message_that_changed_on_its_way_is_left_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    session, _ = _session(_Sts(timedelta(hours=1)))
+    queue = SqsQueue(session, url="https://sqs/1/q", connections=1)
+    message = {
+        "MessageId": "1",
+        "ReceiptHandle": "r",
+        "Body": "text",
+        "MD5OfBody": md5(b"text", usedforsecurity=False).hexdigest(),
+    }
+    monkeypatch.setattr(queue, "_call", lambda *_, **__: {"Messages": [message, {**message, "Body": "test"}]})
+    assert [one.body for one in queue.receive(2, wait_s=0, visibility_s=1)] == ["text"]
