@@ -68,6 +68,7 @@ class Run:
         self._tally = Tally()
         self._changed = threading.Condition()
         self._in_hand: dict[str, MessageWork] = {}
+        """By receipt: one message may be delivered twice."""
         self._files = 0
         """Files begun or about to begin, and messages not read yet."""
         self._stopping = False
@@ -135,7 +136,7 @@ class Run:
     def _begin(self, message: Message, pool: ThreadPoolExecutor, desk: Desk) -> None:
         one = MessageWork(message, self._deadline.clock())
         with self._changed:
-            self._in_hand[message.id] = one
+            self._in_hand[message.receipt] = one
             self._files += 1
         pool.submit(self._open, one, pool, desk)
 
@@ -146,9 +147,9 @@ class Run:
             one.past = MessageProgress(self._clients.progress, message.id, receives=message.receives)
             one.notice = parse(message.body)
             one.letter = bring_back(one.notice, self._clients.failed, now=self._now)
-        except Fault as fault:
-            self._log.warning("message", message_id=message.id, reason=str(fault))
-            self._tally.failure(str(fault))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must be let go or the run never ends
+            self._log.warning("message", message_id=message.id, reason=f"{type(error).__name__}: {error}")
+            self._tally.failure(str(error))
             self._give_back(one)
             return
         one.waiting = len(one.notice.files)
@@ -213,7 +214,7 @@ class Run:
 
     def _leave(self, one: MessageWork) -> None:
         with self._changed:
-            self._in_hand.pop(one.message.id, None)
+            self._in_hand.pop(one.message.receipt, None)
             self._files -= 1
             self._changed.notify_all()
 

@@ -286,3 +286,35 @@ def test_the_legacy_collectors_limits() -> None:
     assert sorted(world.table.uploads) == [202, 500, 500]
     assert all("TimeGenerated" not in row for row in world.table.rows)
     assert (summary.records_out, summary.rows_out, summary.parts_extra) == (1201, 1202, 1)
+
+
+def test_a_progress_blob_that_cannot_be_read_gives_the_message_back() -> None:
+    world = World()
+    name = world.feed("a.json", b'{"a":1}')
+    world.queue.receive(10, wait_s=0, visibility_s=1)
+    world.later()
+    world.progress.put(f"messages/{name}.json", b'{"cut')
+    summary = world.run()
+    assert (summary.messages_returned, summary.records_out, len(world.queue.messages)) == (1, 0, 1)
+    world.progress.delete(f"messages/{name}.json")
+    world.later()
+    assert world.run().records_out == 1
+
+
+def test_a_message_that_is_delivered_twice_in_one_run_is_read_once() -> None:
+    world = World()
+    texts = _many(12_000)  # several uploads
+    world.feed("a.json", lines(*texts))
+    deliver = world.queue.receive
+
+    def receive(count: int, *, wait_s: int, visibility_s: int) -> Any:
+        got = deliver(count, wait_s=wait_s, visibility_s=visibility_s)
+        if got and got[0].receives == 1:
+            world.queue.messages[got[0].id].visible_at = 0
+        return got
+
+    world.queue.receive = receive  # type: ignore[method-assign]
+    summary = world.run()
+    assert (summary.messages_received, summary.files_done, summary.files_repeated) == (2, 1, 1)
+    assert sorted(world.texts()) == sorted(texts)
+    assert summary.failures == {}
