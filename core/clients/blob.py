@@ -6,6 +6,8 @@ Written out: azure-storage-blob would double the worker's cold start.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -54,6 +56,8 @@ class BlobContainer:
         if answer.status == 404:
             return None
         self._check(answer, f"get {name}", {200})
+        if answer.headers.get("Content-MD5") not in {None, _md5(answer.body)}:
+            raise Transient(f"blob get {name}: what arrived is not what is stored (its MD5 differs)")
         return Blob(answer.body, answer.headers.get("ETag", ""))
 
     def put(self, name: str, body: bytes, *, etag: str | None = None, kind: str = "application/json") -> str:
@@ -110,3 +114,7 @@ class BlobContainer:
         if answer.status in _TRANSIENT or answer.status >= 500:
             raise Transient(text)
         raise Refused(text)
+
+
+def _md5(body: bytes) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()

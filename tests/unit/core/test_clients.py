@@ -214,6 +214,14 @@ def test_what_a_blobs_answer_means(wire: Callable[[Script], Wire], status: int, 
         _container(wire([_Reply(status)])).put("a", b"x", etag="")
 
 
+def test_a_blob_that_changed_on_its_way_is_a_passing_fault(wire: Callable[[Script], Wire]) -> None:
+    digest = base64.b64encode(hashlib.md5(b"whole", usedforsecurity=False).digest()).decode()
+    kept = _container(wire([_Reply(200, b"whole", Content_MD5=digest)])).get("a")
+    assert kept is not None
+    with pytest.raises(Transient, match="not what is stored"):
+        _container(wire([_Reply(200, b"who", Content_MD5=digest)])).get("a")
+
+
 def test_listing_follows_its_markers(wire: Callable[[Script], Wire]) -> None:
     page = "<Results><Blobs><Blob><Name>{}</Name></Blob></Blobs><NextMarker>{}</NextMarker></Results>"
     asked = wire([_Reply(200, page.format("a", "m&amp;1").encode()), _Reply(200, page.format("b", "").encode())])
