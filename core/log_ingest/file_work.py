@@ -15,6 +15,7 @@ from enum import Enum
 
 from core.clients.faults import Changed, Denied, Fault, Gone, InDoubt, Refused, Transient
 from core.log_ingest.dead_letters import DeadEntry, DeadLetters, FileLetters, excerpt
+from core.log_ingest.in_hand import InHand
 from core.log_ingest.notices import File
 from core.log_ingest.ports import Clients, Message, Object, Rules
 from core.log_ingest.progress import FileProgress, MessageProgress
@@ -26,6 +27,8 @@ from core.log_ingest.validate import faults as json_faults
 from core.messages.log_ingest import Skipped
 
 _UNDER_WAY = 6
+_PAUSES_S = (0.2, 0.5, 1, 2, *[5] * 16)
+"""Between tries to save, each of which is several of the client's own: minutes, but never longer than the run."""
 
 
 class End(Enum):
@@ -69,26 +72,8 @@ class Desk:
     """No upload is tried again after this moment (monotonic)."""
     now: Callable[[], datetime]
     in_hand: InHand
-
-
-class InHand:
-    """Which contents are being worked on: one object announced twice is not read by two threads at once."""
-
-    def __init__(self) -> None:
-        self._ids: set[str] = set()
-        self._changed = threading.Condition()
-
-    def take(self, name: str) -> None:
-        """Waits until nobody else has it."""
-        with self._changed:
-            self._changed.wait_for(lambda: name not in self._ids)
-            self._ids.add(name)
-
-    def leave(self, name: str) -> None:
-        """Lets the next one in."""
-        with self._changed:
-            self._ids.discard(name)
-            self._changed.notify_all()
+    pause: Callable[[float], object]
+    """Waits so many seconds."""
 
 
 def work(file: File, message: Message, past: MessageProgress, desk: Desk, begin: Begin | None = None) -> Verdict:
@@ -211,7 +196,9 @@ class FileWork:
         tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts)
         tally.add(bytes_fetched=self.fetched, bytes_unpacked=self.unpacked)
         if self.failed is not None:
-            return Verdict(End.FAILED, str(self.failed), passing=isinstance(self.failed, Transient), moved=self.moved)
+            return Verdict(
+                End.FAILED, str(self.failed), passing=isinstance(self.failed, Transient | Changed), moved=self.moved
+            )
         if not whole:
             return Verdict(End.PAUSED, "out of time", moved=self.moved)
         tally.add(files_done=1)
@@ -219,9 +206,9 @@ class FileWork:
 
     def _record(self, *, whole: bool) -> None:
         """Writes how far this run came."""
-        self.letters.flush()
+        self._patiently(self.letters.flush)
         if whole or self.moved or self.letters.new:
-            self.progress.save(done=whole, dead=self.letters.recorded)
+            self._patiently(lambda: self.progress.save(done=whole, dead=self.letters.recorded))
 
     def _stream(self) -> bool:
         """Reads to the end, or to the damage; False when it stopped before: no time left, or an upload failed."""
@@ -308,7 +295,18 @@ class FileWork:
         self._remember(chunk)
         self.desk.tally.uploaded(bytes_sent=sent, rows=rows, records=chunk.records, again=again)
         if not last_one:  # the last one is saved together with the file's end
-            self.progress.save()
+            self._patiently(self.progress.save)
+
+    def _patiently(self, save: Callable[[], None]) -> None:
+        """Saves, waiting for a storage that fails: rows that were accepted and not noted would be sent again."""
+        for pause_s in _PAUSES_S:
+            try:
+                return save()
+            except Transient:
+                if self.desk.late():
+                    raise
+                self.desk.pause(pause_s)
+        return save()
 
     def _remember(self, chunk: Chunk) -> None:
         """The chunk was accepted."""

@@ -11,7 +11,7 @@ from bisect import bisect_right
 
 import msgspec
 
-from core.clients.faults import Changed, Transient
+from core.clients.faults import Changed
 from core.log_ingest.ports import Container
 
 
@@ -78,7 +78,7 @@ class FileProgress:
             self._changes += 1
 
     def save(self, *, done: bool = False, dead: int | None = None) -> None:
-        """Writes what changed. Raises Transient when another run works on the same file."""
+        """Writes what changed. Raises Changed when another run works on the same file."""
         with self._lock:
             self.state.done = self.state.done or done
             self.state.dead = self.state.dead if dead is None else dead
@@ -94,7 +94,7 @@ class FileProgress:
             except Changed as error:
                 kept = self._container.get(self._name)
                 if kept is None or kept.body != body:  # else: our own write, whose answer got lost
-                    raise Transient(f"another run works on {self.state.bucket}/{self.state.key}") from error
+                    raise Changed(f"another run works on {self.state.bucket}/{self.state.key}") from error
                 self._etag = kept.etag
             self._saved = now
 

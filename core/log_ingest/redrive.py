@@ -276,7 +276,7 @@ class RedriveWork(FileWork):
     def _record(self, *, whole: bool) -> None:
         """The rows first, then the letter."""
         if self.moved:
-            self.progress.save()
+            self._patiently(self.progress.save)
         if whole:
             gone = self._letter.replace(self.letters.rest(), read=self.position)
             self.desk.tally.add(entries_redriven=gone)

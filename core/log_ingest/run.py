@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ import msgspec
 
 from core.clients.faults import Fault
 from core.log_ingest.dead_letters import DeadLetters
-from core.log_ingest.file_work import Desk, End, InHand, Verdict, work
+from core.log_ingest.file_work import Desk, End, Verdict, work
+from core.log_ingest.in_hand import InHand
 from core.log_ingest.notices import File, Notice, parse
 from core.log_ingest.ports import Clients, Message, Rules
 from core.log_ingest.progress import MessageProgress
@@ -57,6 +59,7 @@ class Run:
         *,
         name: str = "run",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`name`: tells this run from others in the kept summary (the invocation's id)."""
         self._clients = clients
@@ -65,6 +68,7 @@ class Run:
         self._log = log
         self._name = name
         self._now = now
+        self._sleep = sleep
         self._tally = Tally()
         self._changed = threading.Condition()
         self._in_hand: dict[str, MessageWork] = {}
@@ -87,7 +91,7 @@ class Run:
                 room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 2),
                 late=lambda: self._deadline.passed(self._rules.finish_s),
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
-                in_hand=InHand(),
+                in_hand=InHand(), pause=self._sleep,
             )  # fmt: skip
             try:
                 self._receive(pool, desk, limit)

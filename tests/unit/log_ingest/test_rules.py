@@ -318,3 +318,22 @@ def test_a_message_that_is_delivered_twice_in_one_run_is_read_once() -> None:
     assert (summary.messages_received, summary.files_done, summary.files_repeated) == (2, 1, 1)
     assert sorted(world.texts()) == sorted(texts)
     assert summary.failures == {}
+
+
+def test_rows_that_were_accepted_are_noted_however_long_the_storage_is_down() -> None:
+    world = World()
+    texts = _many(12_000)  # several uploads
+    world.feed("big.json", lines(*texts))
+    put, down = world.progress.put, [15]
+
+    def failing(name: str, body: bytes, *, etag: str | None = None) -> str:
+        if world.table.rows and down[0]:
+            down[0] -= 1
+            raise Transient(f"blob put {name}: 503")
+        return put(name, body, etag=etag)
+
+    world.progress.put = failing  # type: ignore[method-assign]
+    summary = world.run(uploads_at_once=1)
+    assert (summary.files_done, summary.records_out, down) == (1, 12_000, [0])
+    assert len(world.slept) == 15
+    assert sorted(world.texts()) == sorted(texts)

@@ -213,6 +213,7 @@ class World:
     progress: MemoryContainer = field(default_factory=MemoryContainer)
     failed: MemoryContainer = field(default_factory=MemoryContainer)
     rules: Rules = field(default_factory=lambda: Rules(receive_wait_s=0, files_at_once=4, uploads_at_once=4))
+    slept: list[float] = field(default_factory=list)
     today: datetime = datetime(2025, 10, 31, 18, 0, tzinfo=UTC)
 
     def __post_init__(self) -> None:
@@ -229,7 +230,7 @@ class World:
             rules=replace(self.rules, **rules),
         )  # fmt: skip
         deadline = Deadline(300, clock=self.clock)
-        return Run(clients, clients.rules, deadline, Log(), now=lambda: self.today).execute()
+        return Run(clients, clients.rules, deadline, Log(), now=lambda: self.today, sleep=self.slept.append).execute()
 
     def later(self, seconds: float = 3600) -> None:
         self.clock.now += seconds
