@@ -11,6 +11,10 @@ class Transient(Fault):
     """Network, throttling, a server's own fault, expired credentials: the same call may succeed later."""
 
 
+class Corrupt(Transient):
+    """What arrived is not what the other side keeps: nothing of it counts."""
+
+
 class InDoubt(Transient):
     """The request left, its answer never arrived: it may have taken effect."""
 

@@ -1,7 +1,9 @@
-"""Reading S3 objects as streams; a broken connection is resumed where it broke."""
+"""Reading S3 objects as streams: resumed where a connection broke or an answer was short, checked against their MD5."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,9 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from urllib3.exceptions import HTTPError
 
 from core.clients.aws_session import SDK_ERRORS, AwsSession, fault_of
-from core.clients.faults import Changed, Denied, Transient
+from core.clients.faults import Changed, Corrupt, Denied, Refused, Transient
 
 _RESUMES = 4  # broken connections tolerated per object
+_PIECE = 256 * 1024
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_ETAG_IS_MD5 = frozenset({"", "AES256"})
+"""Kinds of encryption under which an ETag without a dash is the content's MD5."""
 
 
 class S3Objects:
@@ -20,6 +26,8 @@ class S3Objects:
     def __init__(self, session: AwsSession, *, connections: int) -> None:
         self._session = session
         self._client = session.client("s3", connections=connections)
+        self.etags_are_md5 = True
+        """Until a store shows otherwise."""
 
     def open(self, bucket: str, key: str, version: str | None) -> S3Object:
         """The object's present content, or exactly `version`. Raises Gone, Denied, Refused or Transient."""
@@ -42,6 +50,16 @@ class S3Objects:
         except SDK_ERRORS as error:
             raise fault_of(error, what, self._session) from error
 
+    def md5(self, bucket: str, key: str, more: dict[str, str]) -> str:
+        """The MD5 of what arrives when the object is read once more."""
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            for piece in self.get(bucket, key, more)["Body"].iter_chunks(_PIECE):
+                digest.update(piece)
+        except (BotoCoreError, HTTPError, OSError) as error:
+            raise Transient(f"s3 get {bucket}/{key}: broke while it was checked") from error
+        return digest.hexdigest()
+
 
 class S3Object:
     """One object being read."""
@@ -58,9 +76,14 @@ class S3Object:
         self.modified: datetime = answer.get("LastModified") or datetime.now(UTC)
         self._at = 0
         self._resumes = 0
+        plain = str(answer.get("ServerSideEncryption") or "") in _ETAG_IS_MD5 and not answer.get("SSECustomerAlgorithm")
+        checked = objects.etags_are_md5 and plain and _MD5.fullmatch(self.etag) is not None
+        self._digest = hashlib.md5(usedforsecurity=False) if checked else None
 
     def read(self, size: int) -> bytes:
-        """The next bytes, at most `size`; empty at the end. Raises Transient, or Changed (somebody overwrote it)."""
+        """The next bytes, at most `size`; empty at the end. Raises Transient, Changed (somebody overwrote it), or at
+        the end Corrupt: other bytes than those that are stored.
+        """
         while True:
             try:
                 piece: bytes = self._body.read(size)
@@ -70,7 +93,13 @@ class S3Object:
             if not piece and self._at < self.size:
                 self._resume(None)
                 continue
+            if not piece and self._digest is not None and self._digest.hexdigest() != self.etag:
+                if self._more_is_there(self._digest.hexdigest()):
+                    continue
+                return b""
             self._at += len(piece)
+            if self._digest is not None:
+                self._digest.update(piece)
             return piece
 
     def close(self) -> None:
@@ -83,7 +112,21 @@ class S3Object:
         if self._resumes > _RESUMES:
             raise Transient(what) from error
         self._body.close()
-        more = {"Range": f"bytes={self._at}-", "IfMatch": f'"{self.etag}"'}
-        if self.version:
-            more["VersionId"] = self.version
-        self._body = self._objects.get(self._bucket, self._key, more)["Body"]
+        answer = self._objects.get(self._bucket, self._key, self._same() | {"Range": f"bytes={self._at}-"})
+        self._body = answer["Body"]
+        self.size = max(self.size, self._at + int(answer.get("ContentLength", 0)))
+
+    def _more_is_there(self, digest: str) -> bool:
+        """At the end, but not of what is stored: an answer may be whole and yet too short, or wrong. Raises Corrupt."""
+        try:
+            self._resume(None)
+        except Refused as refused:  # 416: nothing follows
+            if digest != self._objects.md5(self._bucket, self._key, self._same()):
+                raise Corrupt(f"s3 get {self._bucket}/{self._key}: other bytes than those that are stored") from refused
+            self._objects.etags_are_md5 = False  # twice the same: some store's ETags are no MD5
+            return False
+        return True
+
+    def _same(self) -> dict[str, str]:
+        """Asks for exactly what is being read."""
+        return {"IfMatch": f'"{self.etag}"'} | ({"VersionId": self.version} if self.version else {})

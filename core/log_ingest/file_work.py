@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 
-from core.clients.faults import Changed, Denied, Fault, Gone, InDoubt, Refused, Transient
+from core.clients.faults import Changed, Corrupt, Denied, Fault, Gone, InDoubt, Refused, Transient
 from core.log_ingest.dead_letters import DeadEntry, DeadLetters, FileLetters, excerpt
 from core.log_ingest.in_hand import InHand
 from core.log_ingest.notices import File
@@ -24,35 +23,13 @@ from core.log_ingest.split import Batch, split
 from core.log_ingest.tally import Tally
 from core.log_ingest.text import Damaged, unpacked, utf8
 from core.log_ingest.validate import faults as json_faults
+from core.log_ingest.verdict import End, Verdict
 from core.messages.log_ingest import Skipped
 
 _UNDER_WAY = 6
+_PIECE = 256 * 1024
 _PAUSES_S = (0.2, 0.5, 1, 2, *[5] * 16)
 """Between tries to save, each of which is several of the client's own: minutes, but never longer than the run."""
-
-
-class End(Enum):
-    """How the work on a file ended."""
-
-    SETTLED = "settled"
-    """Every row accepted, or recorded as dead."""
-    DEAD = "dead"
-    """The message is to be dead-lettered."""
-    PAUSED = "paused"
-    """Out of time; what was accepted is remembered."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The end of one file's work."""
-
-    end: End
-    reason: str = ""
-    passing: bool = False
-    """FAILED for a reason that is not the file's own: network, throttling, a server's fault."""
-    moved: bool = False
-    """Rows were accepted in this run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,6 +164,10 @@ class FileWork:
             tally.add(files_resumed=1)
         try:
             whole = self._stream()
+        except Corrupt:
+            self._join()
+            self._withdraw()
+            raise
         finally:
             self._join()
         if self.failed is None and whole and (last := self.writer.rest()) is not None:
@@ -220,9 +201,17 @@ class FileWork:
                 if self.failed is not None or self.desk.late():
                     return False
         except Damaged as damage:
+            while self.unpacked < self.desk.rules.max_object_bytes and self._read(_PIECE):
+                pass  # to the end, where it shows whether the object is damaged or only what arrived of it
             self.letters.add(DeadEntry(scope="file", reason=str(damage), line=line + 1, position=self.position + 1))
             self.desk.tally.failure(str(damage))
         return True
+
+    def _withdraw(self) -> None:
+        """Rows of a corrupt read do not count: those of the right one may be numbered otherwise. All are sent again."""
+        rows, records = self.progress.withdraw()
+        self.desk.tally.add(rows_out=-rows, records_out=-records, rows_resent=rows)
+        self._patiently(self.progress.save)
 
     def _unpacked(self) -> Iterator[bytes]:
         for piece in unpacked(self._read, self.desk.rules.max_object_bytes):

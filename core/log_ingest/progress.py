@@ -63,6 +63,7 @@ class FileProgress:
         self.state.part_bytes = part_bytes
         self._starts = [first for first, _ in self.state.accepted]
         self._before = list(self.state.accepted)
+        self._records_before = self.state.records_out
 
     def accepted_before(self, row: int) -> bool:
         """Whether an earlier run got this row accepted."""
@@ -76,6 +77,14 @@ class FileProgress:
             self.state.records_out += records
             self.state.receives = receives
             self._changes += 1
+
+    def withdraw(self) -> tuple[int, int]:
+        """What this run accepted does not count; answers how many rows and records that were."""
+        with self._lock:
+            rows = sum(last - first for first, last in self.state.accepted) - sum(b - a for a, b in self._before)
+            records = self.state.records_out - self._records_before
+            self.state.accepted, self.state.records_out = list(self._before), self._records_before
+            return rows, records
 
     def save(self, *, done: bool = False, dead: int | None = None) -> None:
         """Writes what changed. Raises Changed when another run works on the same file."""

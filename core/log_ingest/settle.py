@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from core.log_ingest.dead_letters import EXCERPT_BYTES, DeadLetters
-from core.log_ingest.file_work import End, Verdict
 from core.log_ingest.notices import File, Notice
 from core.log_ingest.ports import Clients, Message, Rules
 from core.log_ingest.progress import MessageProgress
 from core.log_ingest.redrive import Letter
 from core.log_ingest.rows import file_id
 from core.log_ingest.tally import Tally
+from core.log_ingest.verdict import End, Verdict
 from core.runtime.log import Log
 
 Verdicts = list[tuple[File, Verdict]]

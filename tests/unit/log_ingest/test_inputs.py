@@ -5,10 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from core.clients.faults import Corrupt
 from tests.unit.log_ingest.world import World, gz, lines
 
 A, B, C = '{"a":1}', '{"b":[2, 3]}', '{"c":"ü€"}'
@@ -198,3 +201,52 @@ def test_an_unknown_message_is_dead_with_its_excerpt(body: str) -> None:
     assert letter["body"] == body
     assert len(letter["excerpt"]) <= 200
     assert world.queue.messages == {}
+
+
+def _corrupt_once(world: World, body: bytes) -> None:
+    """The next read gives `body`, and says at its end that this is not what is stored."""
+    opened = world.objects.open
+
+    def corrupt(bucket: str, key: str, version: str | None) -> Any:
+        found = opened(bucket, key, version)
+        found._body, read = body, found.read
+
+        def checked(size: int) -> bytes:
+            if piece := read(size):
+                return piece
+            raise Corrupt(f"s3 get {bucket}/{key}: other bytes")
+
+        found.read = checked  # type: ignore[method-assign]
+        world.objects.open = opened  # type: ignore[method-assign]
+        return found
+
+    world.objects.open = corrupt  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("spoil", [lambda body: body[:500], lambda body: body[:300] + b"!" * 40 + body[340:]])
+def test_a_healthy_object_that_arrives_damaged_is_no_dead_letter(spoil: Callable[[bytes], bytes]) -> None:
+    texts = [json.dumps({"n": number}) for number in range(500)]
+    world, body = World(), gz(lines(*texts))
+    world.feed("a.gz", body)
+    _corrupt_once(world, spoil(body))
+    summary = world.run()
+    assert (summary.files_failed, summary.records_out, world.dead_entries()) == (1, 0, [])
+    world.later()
+    assert world.run().records_out == 500
+    assert sorted(world.texts()) == sorted(texts)
+    assert world.dead_entries() == []
+
+
+def test_rows_of_a_corrupt_read_are_all_sent_again() -> None:
+    texts = [json.dumps({"n": number, "x": "x" * 200}) for number in range(12_000)]  # several uploads
+    world, body = World(), lines(*texts)
+    world.feed("a.json", body)
+    _corrupt_once(world, body[:10] + b"?" * 30 + body[40:])  # the first record is none: all that follow count one less
+    summary = world.run()
+    assert (summary.records_out, summary.files_failed) == (0, 1)
+    assert summary.rows_resent == len(world.table.rows) > 0
+    world.later()
+    assert world.run().records_out == 12_000
+    assert set(world.texts()) == set(texts)
+    assert len({row["Record_Id"] for row in world.table.rows}) == 12_000
+    assert world.dead_entries() == []
