@@ -37,6 +37,9 @@ _BUSY = frozenset(
 SDK_ERRORS = (ClientError, BotoCoreError, HTTPError, ResponseParserError)
 """What a call of boto3 may raise; the last one, for an answer that cannot be read, is none of botocore's own errors."""
 
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+"""What taking an answer apart raises when it has not the promised shape."""
+
 
 class Identity(Protocol):
     """Where a token comes from."""
@@ -102,14 +105,16 @@ class AwsSession:
                 WebIdentityToken=self._identity.token(self._audience),
                 DurationSeconds=3600,
             )["Credentials"]
+            return {
+                "access_key": got["AccessKeyId"],
+                "secret_key": got["SecretAccessKey"],
+                "token": got["SessionToken"],
+                "expiry_time": got["Expiration"].isoformat(),
+            }
         except SDK_ERRORS as error:
             raise Transient(f"assume {self._role_arn}: {error}") from error
-        return {
-            "access_key": got["AccessKeyId"],
-            "secret_key": got["SecretAccessKey"],
-            "token": got["SessionToken"],
-            "expiry_time": got["Expiration"].isoformat(),
-        }
+        except UNREADABLE as error:
+            raise Transient(f"assume {self._role_arn}: unreadable answer ({type(error).__name__}: {error})") from error
 
 
 class _WorkerCredentials(DeferredRefreshableCredentials):

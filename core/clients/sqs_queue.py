@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.clients.aws_session import SDK_ERRORS, AwsSession, fault_of
+from core.clients.aws_session import SDK_ERRORS, UNREADABLE, AwsSession, fault_of
+from core.clients.faults import Transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,10 @@ class SqsQueue:
             VisibilityTimeout=visibility_s,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
-        return [
-            Received(
-                str(message["MessageId"]),
-                str(message["ReceiptHandle"]),
-                str(message.get("Body", "")),
-                int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-            )
-            for message in answer.get("Messages", [])
-            if message.get("MD5OfBody") in {None, _md5(str(message.get("Body", "")))}
-        ]
+        try:
+            return _messages(answer)
+        except UNREADABLE as error:
+            raise Transient(f"sqs receive_message: unreadable answer ({type(error).__name__}: {error})") from error
 
     def delete(self, message: Held) -> None:
         """Settles the message."""
@@ -72,6 +67,19 @@ class SqsQueue:
             return getattr(self._client, operation)(QueueUrl=self._url, **fields)
         except SDK_ERRORS as error:
             raise fault_of(error, f"sqs {operation}", self._session) from error
+
+
+def _messages(answer: Any) -> list[Received]:
+    return [
+        Received(
+            str(message["MessageId"]),
+            str(message["ReceiptHandle"]),
+            str(message.get("Body", "")),
+            int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+        )
+        for message in answer.get("Messages", [])
+        if message.get("MD5OfBody") in {None, _md5(str(message.get("Body", "")))}
+    ]
 
 
 def _md5(text: str) -> str:

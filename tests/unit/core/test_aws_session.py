@@ -121,6 +121,17 @@ def test_an_answer_that_cannot_be_read_is_a_passing_fault() -> None:
         _key(session)
 
 
+@pytest.mark.parametrize("answer", [{}, {"Credentials": {"AccessKeyId": "k"}}, {"Credentials": None}])
+def test_credentials_of_another_shape_are_a_passing_fault(answer: Any) -> None:
+    class Odd:
+        def assume_role_with_web_identity(self, **_: Any) -> Any:
+            return answer
+
+    session, _ = _session(Odd())
+    with pytest.raises(Transient, match="unreadable answer"):
+        _key(session)
+
+
 def test_a_message_that_changed_on_its_way_is_left_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     session, _ = _session(_Sts(timedelta(hours=1)))
     queue = SqsQueue(session, url="https://sqs/1/q", connections=1)
@@ -132,3 +143,6 @@ def test_a_message_that_changed_on_its_way_is_left_in_the_queue(monkeypatch: pyt
     }
     monkeypatch.setattr(queue, "_call", lambda *_, **__: {"Messages": [message, {**message, "Body": "test"}]})
     assert [one.body for one in queue.receive(2, wait_s=0, visibility_s=1)] == ["text"]
+    monkeypatch.setattr(queue, "_call", lambda *_, **__: {"Messages": [{"ReceiptHandle": "r"}]})
+    with pytest.raises(Transient, match="unreadable answer"):
+        queue.receive(2, wait_s=0, visibility_s=1)
