@@ -155,7 +155,7 @@ class FileWork:
         if self.progress.state.done:
             tally.add(files_repeated=1)
             return Verdict(End.SETTLED, moved=True)
-        still = self.past.still(self.progress.state.receives)
+        still = self.past.still(self.progress.state.run)
         if still > self.desk.rules.stall_runs:
             return Verdict(
                 End.DEAD, f"no progress in {still - 1} runs; last: {self.past.state.last or 'the worker ended'}"
@@ -299,7 +299,7 @@ class FileWork:
 
     def _remember(self, chunk: Chunk) -> None:
         """The chunk was accepted."""
-        self.progress.accept(chunk.first, chunk.last, records=chunk.records, receives=self.message.receives)
+        self.progress.accept(chunk.first, chunk.last, records=chunk.records, run=self.past.state.runs)
 
 
 Begin = Callable[[File, Message, MessageProgress, Desk, Object, str], FileWork]

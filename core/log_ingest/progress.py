@@ -28,16 +28,19 @@ class FileState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Rows accepted: from, to before; sorted, apart from each other."""
     dead: int = 0
     """Dead-letter entries recorded, in file order."""
-    receives: int = 0
-    """The message's receive count when rows were last accepted."""
+    run: int = 0
+    """Which run of its message rows were last accepted in."""
     records_out: int = 0
 
 
 class MessageState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The blob of a message that was not settled in one run."""
 
+    runs: int = 0
+    """Runs that began on it, as far as known. The receive count grows without a run, too: when answers get lost."""
+    last_run: str = ""
     moved_at: int = 0
-    """Its receive count in the last run that got on, or that a passing fault of others stopped."""
+    """The last run that got on, or that a passing fault of others stopped."""
     tries: dict[str, int] = {}
     """Failed tries by file."""
     last: str = ""
@@ -70,12 +73,12 @@ class FileProgress:
         at = bisect_right(self._starts, row) - 1
         return at >= 0 and row < self._before[at][1]
 
-    def accept(self, first: int, last: int, *, records: int, receives: int) -> None:
+    def accept(self, first: int, last: int, *, records: int, run: int) -> None:
         """Rows `first` to before `last` were accepted."""
         with self._lock:
             self.state.accepted = merged([*self.state.accepted, (first, last)])
             self.state.records_out += records
-            self.state.receives = receives
+            self.state.run = run
             self._changes += 1
 
     def withdraw(self) -> tuple[int, int]:
@@ -109,23 +112,30 @@ class FileProgress:
 
 
 class MessageProgress:
-    """A message's state; read only when it was received before."""
+    """A message's state; read, and this run noted, only when it was received before."""
 
-    def __init__(self, container: Container, message_id: str, *, receives: int) -> None:
+    def __init__(self, container: Container, message_id: str, *, receives: int, run: str) -> None:
+        """`run` tells this run from others: a message delivered twice in one run began once."""
         self._container = container
         self._name = f"messages/{safe_name(message_id)}.json"
-        self.receives = receives
         kept = container.get(self._name) if receives > 1 else None
         self.known = kept is not None
         self.state = msgspec.json.decode(kept.body, type=MessageState) if kept else MessageState()
+        if self.state.last_run != run:
+            unknown = receives > 1 and not self.known  # an earlier run left no note: it may have died of this message
+            self.state.runs += 2 if unknown else 1
+            self.state.last_run = run
+            if receives > 1:
+                self.save()
 
-    def still(self, file_receives: int = 0) -> int:
+    def still(self, file_run: int = 0) -> int:
         """Runs without progress so far, this one included."""
-        return self.receives - max(self.state.moved_at, file_receives)
+        return self.state.runs - max(self.state.moved_at, file_run)
 
     def save(self) -> None:
         """Writes the state."""
         self._container.put(self._name, msgspec.json.encode(self.state))
+        self.known = True
 
     def forget(self) -> None:
         """The message is settled."""

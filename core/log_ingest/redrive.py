@@ -270,7 +270,7 @@ class RedriveWork(FileWork):
                 if row.Parts == 1 or self._parts[position] == row.Parts:
                     positions.append(position)
         for first, last in _ranges(positions):
-            self.progress.accept(first, last, records=last - first, receives=self.message.receives)
+            self.progress.accept(first, last, records=last - first, run=self.past.state.runs)
         self.moved = True
 
     def _record(self, *, whole: bool) -> None:

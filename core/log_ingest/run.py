@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Run:
         self._deadline = deadline
         self._log = log
         self._name = name
+        self._id = uuid.uuid4().hex
         self._now = now
         self._sleep = sleep
         self._tally = Tally()
@@ -149,7 +151,7 @@ class Run:
         """Reads a message and begins its files; the first in this thread."""
         message = one.message
         try:
-            one.past = MessageProgress(self._clients.progress, message.id, receives=message.receives)
+            one.past = MessageProgress(self._clients.progress, message.id, receives=message.receives, run=self._id)
             one.notice = parse(message.body)
             one.letter = bring_back(one.notice, self._clients.failed, now=self._now)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must be let go or the run never ends

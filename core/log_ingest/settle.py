@@ -35,7 +35,7 @@ def settle(
     if open_:
         moved = any(verdict.moved or verdict.end is End.SETTLED for _, verdict in verdicts)
         if moved or all(verdict.passing for _, verdict in open_):
-            past.state.moved_at = message.receives
+            past.state.moved_at = past.state.runs
         if rules.lenient and letter is None:  # what comes back from the dead-letter place stays there until it is in
             open_ = _give_up(open_, past, message, rules, letters, tally)
     if open_ and past.still() >= rules.stall_runs:

@@ -10,6 +10,7 @@ import pytest
 
 from core.clients.faults import InDoubt, Refused, Transient
 from core.log_ingest.ports import Rules
+from core.log_ingest.progress import MessageProgress
 from tests.unit.log_ingest.world import World, gz, lines
 
 
@@ -149,12 +150,25 @@ def test_a_message_without_progress_is_dead_after_its_runs() -> None:
 def test_a_message_whose_worker_dies_each_time_is_dead_too() -> None:
     world = World()
     name = world.feed("killer.json", b'{"a":1}')
-    for _ in range(5):  # received, and never heard of again
+    for number in range(1, 6):  # received, begun, and never heard of again
         world.queue.receive(10, wait_s=0, visibility_s=360)
+        MessageProgress(world.progress, name, receives=number, run=f"killed-{number}")
         world.later()
     world.run()
     assert [letter["message_id"] for letter in world.dead_messages()] == [name]
     assert world.texts() == []
+    assert world.progress.read("messages/") == []
+
+
+def test_deliveries_that_no_run_heard_of_are_no_runs_without_progress() -> None:
+    world = World()
+    world.feed("a.json", b'{"a":1}')
+    for _ in range(20):  # the queue counts them, but their answers were lost
+        world.queue.receive(10, wait_s=0, visibility_s=360)
+        world.later()
+    world.run()
+    assert (world.dead_messages(), world.texts()) == ([], ['{"a":1}'])
+    assert world.progress.read("messages/") == []
 
 
 def test_age_rule() -> None:
