@@ -11,14 +11,15 @@ from localcloud.emulators.access import Access
 from localcloud.emulators.aws.aws import Aws
 from localcloud.emulators.azurite import Azurite
 from localcloud.emulators.ca import CertificateAuthority
-from localcloud.emulators.door import Door
+from localcloud.emulators.door import Door, Troubles
 from localcloud.emulators.entra_gate import EntraGate, token_middleware
 from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
-from localcloud.emulators.identity_site import TOKEN_PATH, IdentitySite
+from localcloud.emulators.identity_site import TOKEN_PATH, TROUBLES, IdentitySite
 from localcloud.emulators.logs import Logs
 from localcloud.emulators.ports import Ports
 from localcloud.emulators.private_files import private_folder
 from localcloud.emulators.queue_depth import QueueDepth
+from localcloud.emulators.refusals import json_reply
 from localcloud.emulators.storage import Storage, StorageService
 from localcloud.emulators.vault import Vaults
 
@@ -68,7 +69,7 @@ class LocalCloud:
         site = IdentitySite(
             self.identity, clock=self._clock, asked=self._count_token, lifetime_s=self._token_lifetime_s
         )
-        identity = await self.door.open_app("identity", site.app(), tls=False)
+        identity = await self.door.open_app("identity", site.app(), TROUBLES, tls=False)
         await self.storage.start()
         await self._azurite.start(self._say)
         services = (
@@ -97,7 +98,7 @@ class LocalCloud:
         claims are in `request["claims"]`. Answers the address, which is also in `endpoints[service]`.
         """
         app.middlewares.insert(0, token_middleware(self._gate, audience, self._counter(service)))
-        self.endpoints[service] = await self.door.open_app(service, app)
+        self.endpoints[service] = await self.door.open_app(service, app, Troubles(json_reply))
         return self.endpoints[service]
 
     def problems(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from localcloud.emulators.door import Troubles
 from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
 
 API_VERSION = "2019-08-01"
@@ -85,6 +86,9 @@ class IdentitySite:
         return web.json_response(self._identity.keys.jwks())
 
 
-def _error(status: int, message: str) -> web.Response:
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     body = {"statusCode": status, "message": message, "correlationId": str(uuid.uuid4())}
-    return web.json_response(body, status=status)
+    return web.json_response(body, status=status, headers=headers)
+
+
+TROUBLES = Troubles(lambda status, code, message, headers: _error(status, f"{code}: {message}", headers))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from localcloud.emulators.door import Call, Refusal
+from localcloud.emulators.door import Call, Refusal, Troubles
 from localcloud.emulators.entra_gate import EntraGate, Need
 from localcloud.emulators.logs_collector import Collector, Workspace
 from localcloud.emulators.logs_shape import MAX_CALL_BYTES, Column, Row, Rule, read_rule
@@ -130,6 +130,7 @@ class Ingestion:
     """The Logs Ingestion service behind the door."""
 
     name = "logs"
+    troubles = Troubles(json_reply)
 
     def __init__(self, logs: Logs, gate: EntraGate, clock: Callable[[], float]) -> None:
         self._logs, self._gate, self._clock = logs, gate, clock

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from localcloud.emulators.door import Call, Refusal
+from localcloud.emulators.door import Call, Refusal, Troubles
 from localcloud.emulators.logs_shape import Column, Row
 from localcloud.emulators.logs_tables import Tables
 
@@ -44,7 +44,10 @@ class Collector:
 
     name = "collector"
 
+    troubles: Troubles
+
     def __init__(self, tables: Tables, workspaces: dict[str, Workspace], clock: Callable[[], float]) -> None:
+        self.troubles = Troubles(_error)
         self._tables, self._workspaces, self._clock = tables, workspaces, clock
 
     async def admit(self, request: web.BaseRequest) -> Call:
@@ -142,5 +145,5 @@ def _cut(value: Any) -> str:
     return text.encode()[:MAX_FIELD_BYTES].decode(errors="ignore")
 
 
-def _error(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"Error": code, "Message": message}, status=status)
+def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"Error": code, "Message": message}, status=status, headers=headers)

@@ -13,7 +13,7 @@ import yarl
 from aiohttp import web
 
 from localcloud.emulators.azurite import Azurite
-from localcloud.emulators.door import Call
+from localcloud.emulators.door import Call, Troubles
 from localcloud.emulators.entra_gate import EntraGate
 from localcloud.emulators.private_files import write_private
 from localcloud.emulators.queue_depth import QueueDepth
@@ -201,10 +201,18 @@ class Storage:
 class StorageService:
     """The blob or the queue service behind the door: token and role, then Azurite with a SAS that only we know."""
 
+    troubles: Troubles
+
     def __init__(self, kind: str, storage: Storage, gate: EntraGate) -> None:
         self.name = kind
         self._storage = storage
         self._gate = gate
+        self.troubles = Troubles(
+            storage_reply,
+            busy=(500, "InternalError"),
+            throttled=(503, "ServerBusy"),
+            expired=(401, "InvalidAuthenticationInfo"),
+        )
 
     async def admit(self, request: web.BaseRequest) -> Call:
         """Path style: /{account}/{container or queue}/{rest}. The container's or queue's ARM id is the scope."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from localcloud.emulators.door import Call, Door, Refusal
+from localcloud.emulators.door import Call, Door, Refusal, Troubles
 from localcloud.emulators.entra_gate import EntraGate, Need
 from localcloud.emulators.private_files import private_folder
 from localcloud.emulators.refusals import VAULT as AUDIENCE
@@ -132,6 +132,7 @@ class VaultService:
     """One vault behind the door."""
 
     name = "vault"
+    troubles = Troubles(_reply)
 
     def __init__(self, vaults: Vaults, vault: str, arm_id: str, gate: EntraGate) -> None:
         self._vaults, self._vault, self._arm_id, self._gate = vaults, vault, arm_id, gate

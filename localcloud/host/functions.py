@@ -230,6 +230,10 @@ class FunctionsHost:
         self._listeners.pop(slot, None)
         self._slots.remove(slot)
 
+    async def kill(self) -> None:
+        """SIGKILL for every instance, in the middle of whatever it does; others take their places."""
+        await asyncio.gather(*(slot.kill() for slot in self._slots))
+
     async def stop(self) -> None:
         """No new work; what is in hand has the grace time; then every process is gone."""
         self._invocations.closing.set()

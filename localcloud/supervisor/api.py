@@ -44,6 +44,7 @@ class Api:
             web.post("/query", self._query),
             web.post("/token", self._token),
             web.post("/stop", self._stop),
+            *self._supervisor.faults.routes(),
         ]
 
     async def _status(self, _request: web.Request) -> web.Response:

@@ -83,6 +83,10 @@ class Apps:
         self.running = False
         await asyncio.gather(*(app.host.stop() for app in self._apps.values() if app.host))
 
+    async def kill(self) -> None:
+        """SIGKILL for every instance of every app."""
+        await asyncio.gather(*(app.host.kill() for app in self._apps.values() if app.host))
+
     async def put(self, site: Site) -> None:
         """A site was created or changed; its host starts anew only if what it sees changed."""
         app = self._apps.setdefault(site.name, App(site, self._home / site.name))

@@ -22,6 +22,7 @@ from localcloud.emulators.cloud import LocalCloud
 from localcloud.supervisor.api import Api
 from localcloud.supervisor.apps import Apps
 from localcloud.supervisor.dead_letters import DeadLetterDesk
+from localcloud.supervisor.faults import Faults
 from localcloud.supervisor.logbook import Logbook
 from localcloud.supervisor.sites import Sites
 
@@ -47,6 +48,7 @@ class Supervisor:
         )
         self.logbook = Logbook(home / "logs")
         self.apps = Apps(home / "apps", self.cloud, self.logbook)
+        self.faults = Faults(self.cloud, self.apps)
         self.deployer_header = secrets.token_urlsafe(24)
         self.stopping = asyncio.Event()
         self.code = address.code_stamp(ROOT)

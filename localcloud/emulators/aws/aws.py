@@ -202,6 +202,10 @@ class Aws:
         """How full each queue is."""
         return self._queues.depths()
 
+    def release(self) -> int:
+        """Ends every visibility timeout now; answers how many messages came back."""
+        return self._queues.release()
+
     def dead_queues(self) -> set[str]:
         """The names of the queues that are another queue's dead-letter queue."""
         return self._queues.dead_queues()

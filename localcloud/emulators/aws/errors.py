@@ -2,10 +2,13 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Final
 from xml.sax.saxutils import escape
 
 from aiohttp import web
+
+from localcloud.emulators.door import Reply
 
 _STS: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
 SQS_NAMESPACE: Final = "http://queue.amazonaws.com/doc/2012-11-05/"
@@ -29,6 +32,17 @@ class AwsError(Exception):
     def __init__(self, code: str, message: str, status: int = 400, *, resource: str = "") -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.resource = code, message, status, resource
+
+
+def shaped(shape: Callable[[AwsError], web.Response]) -> Reply:
+    """One of the three shapes as the door wants it."""
+
+    def reply(status: int, code: str, message: str, headers: dict[str, str]) -> web.Response:
+        response = shape(AwsError(code, message, status))
+        response.headers.update(headers)
+        return response
+
+    return reply
 
 
 def s3_error(error: AwsError) -> web.Response:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from localcloud.emulators.aws.account import Account, Caller
-from localcloud.emulators.aws.errors import AwsError, s3_error
+from localcloud.emulators.aws.errors import AwsError, s3_error, shaped
 from localcloud.emulators.aws.policy import Context, Statement, parse
 from localcloud.emulators.aws.s3_listing import list_objects, list_versions
 from localcloud.emulators.aws.s3_notify import Notifier
@@ -20,7 +20,7 @@ from localcloud.emulators.aws.s3_read import send_object
 from localcloud.emulators.aws.s3_store import Bucket, ObjectStore, ObjectVersion
 from localcloud.emulators.aws.s3_write import S3Writes, copy_source, delete_targets
 from localcloud.emulators.aws.s3_xml import bucket_list, tag, xml
-from localcloud.emulators.door import Call, Refusal
+from localcloud.emulators.door import Call, Refusal, Troubles
 
 _MULTIPART: Final = {
     "CreateMultipartUpload",
@@ -36,6 +36,9 @@ class S3:
     """The service behind the S3 door."""
 
     name = "s3"
+    troubles = Troubles(
+        shaped(s3_error), busy=(500, "InternalError"), throttled=(503, "SlowDown"), expired=(400, "ExpiredToken")
+    )
 
     def __init__(self, account: Account, store: ObjectStore, notifier: Notifier) -> None:
         self._account = account

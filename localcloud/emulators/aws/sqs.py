@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from localcloud.emulators.aws.account import Account, Caller
-from localcloud.emulators.aws.errors import SQS_NAMESPACE, AwsError, query_error, sqs_error
+from localcloud.emulators.aws.errors import SQS_NAMESPACE, AwsError, query_error, shaped, sqs_error
 from localcloud.emulators.aws.policy import Statement, parse
 from localcloud.emulators.aws.sqs_moves import Moves
 from localcloud.emulators.aws.sqs_store import QueueStore, md5
@@ -22,7 +22,7 @@ from localcloud.emulators.aws.sqs_wire import (
     check_name,
     message_json,
 )
-from localcloud.emulators.door import Call, Refusal
+from localcloud.emulators.door import Call, Refusal, Troubles
 
 MAX_WAIT_S: Final = 20
 _TARGET: Final = "AmazonSQS."
@@ -33,6 +33,10 @@ class Sqs:
     """The service behind the SQS door. `base` is its address, set once it is known."""
 
     name = "sqs"
+    troubles = Troubles(
+        shaped(sqs_error), busy=(500, "InternalFailure"), throttled=(400, "RequestThrottled"),
+        expired=(403, "ExpiredTokenException"),
+    )  # fmt: skip
 
     def __init__(self, account: Account, store: QueueStore) -> None:
         self._account = account
@@ -98,7 +102,11 @@ class Sqs:
             old = "X-Amz-Target" not in request.headers  # the query protocol: its clients read XML
             raise Refusal(query_error(error, SQS_NAMESPACE) if old else sqs_error(error), operation or "?") from error
         sender = caller.user_id if caller else "anonymous"
-        return Call(operation, caller.arn if caller else "anonymous", (queue, {**fields, "_sender": sender}))
+        fields["_sender"] = sender
+        # Delivered twice: visible again although handed out. Out of order: the newest first.
+        twice, newest = {**fields, "VisibilityTimeout": 0}, {**fields, "_newest_first": True}
+        received = {"duplicate": (queue, twice), "reorder": (queue, newest)} if operation == "ReceiveMessage" else {}
+        return Call(operation, caller.arn if caller else "anonymous", (queue, fields), received)
 
     def _named(self, fields: Fields) -> str:
         """The queue's name; AwsError for one of another account, which nobody here has a right to."""
@@ -206,12 +214,13 @@ class Sqs:
             "to 20 and "
                            f"VisibilityTimeout 0 to 43200; got {limit}, {wait_s}, {visibility_s}.")  # fmt: skip
         deadline = self.store.now() + wait_s * 1000
-        messages = self.store.receive(queue, limit, visibility_s)
+        newest_first = "_newest_first" in fields
+        messages = self.store.receive(queue, limit, visibility_s, newest_first=newest_first)
         while not messages and (left := deadline - self.store.now()) > 0:
             await self.store.wait_for_message(queue, left / 1000)
             if request.transport is None or request.transport.is_closing() or self.store.attributes(queue) is None:
                 break  # nobody is listening any more: a message handed out now would be lost for its visibility time
-            messages = self.store.receive(queue, limit, visibility_s)
+            messages = self.store.receive(queue, limit, visibility_s, newest_first=newest_first)
         wanted = {*(fields.get("MessageSystemAttributeNames") or []), *(fields.get("AttributeNames") or [])}
         names = fields.get("MessageAttributeNames") or []
         return {"Messages": [message_json(message, wanted, names) for message in messages]} if messages else {}

@@ -42,6 +42,9 @@ create table if not exists messages (
 );
 create index if not exists receivable on messages (queue, visible, seq, receipt, expires);
 """
+_COLUMNS: Final = "seq, id, body, attributes, sender, sent, receives, first_received"
+_OLDEST: Final = f"select {_COLUMNS} from messages where queue = ? and visible <= ? order by visible, seq limit ?"  # noqa: S608
+_NEWEST: Final = f"select {_COLUMNS} from messages where queue = ? and visible <= ? order by seq desc limit ?"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class QueueStore:
         self._wake(queue)
         return [row[1] for row in rows]
 
-    def receive(self, queue: str, limit: int, visibility_s: int) -> list[Received]:
+    def receive(self, queue: str, limit: int, visibility_s: int, *, newest_first: bool = False) -> list[Received]:
         """Up to `limit` visible messages, now invisible for `visibility_s`; those over maxReceiveCount move on."""
         now = self.now()
         maximum, dead_queue = self.redrive(queue)
@@ -142,9 +145,7 @@ class QueueStore:
             self._expire(queue, now)
             while len(received) < limit:
                 rows = self._db.execute(
-                    "select seq, id, body, attributes, sender, sent, receives, first_received from messages "
-                    "where queue = ? and visible <= ? order by visible, seq limit ?",
-                    (queue, now, limit - len(received)),
+                    _NEWEST if newest_first else _OLDEST, (queue, now, limit - len(received))
                 ).fetchall()
                 if not rows:
                     break
@@ -173,6 +174,16 @@ class QueueStore:
         if visibility_s == 0:
             self._wake(queue)
         return changed == 1
+
+    def release(self) -> int:
+        """Ends the visibility timeout of every message in flight, as time would; answers how many came back."""
+        now = self.now()
+        back = self._db.execute(
+            "update messages set visible = ? where visible > ? and receipt is not null", (now, now)
+        ).rowcount
+        for queue in self._queues:
+            self._wake(queue)
+        return back
 
     def counts(self, queue: str) -> tuple[int, int, int]:
         """(visible, in flight, delayed) messages of a queue."""

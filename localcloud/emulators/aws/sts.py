@@ -16,9 +16,9 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from localcloud.emulators.aws.account import Account, Caller, Provider, Role, Session
-from localcloud.emulators.aws.errors import AwsError, query_error
+from localcloud.emulators.aws.errors import AwsError, query_error, shaped
 from localcloud.emulators.aws.policy import decide
-from localcloud.emulators.door import Call, Refusal
+from localcloud.emulators.door import Call, Refusal, Troubles
 from localcloud.emulators.identity import Claims, Identity, TokenRefused
 
 DEFAULT_SESSION_S: Final = 3600
@@ -32,6 +32,10 @@ class Sts:
     """The service behind the STS door."""
 
     name = "sts"
+    troubles = Troubles(
+        shaped(query_error), busy=(500, "InternalFailure"), throttled=(400, "Throttling"),
+        expired=(400, "ExpiredTokenException"),
+    )  # fmt: skip
 
     def __init__(self, account: Account, identity: Identity) -> None:
         self._account = account
