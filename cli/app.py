@@ -8,6 +8,7 @@ import typer
 from cli import (
     aws_env,
     bench,
+    chaos,
     check,
     dlq,
     down,
@@ -58,6 +59,7 @@ app.command()(reset.reset)
 app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(test.test)
 app.command()(check.check)
 app.command()(bench.bench)
+app.command()(chaos.chaos)
 app.command()(pins.pins)
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended

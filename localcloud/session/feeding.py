@@ -14,13 +14,13 @@ Put = Callable[[str, "bytes | Path"], None]
 
 def feed_paths(stack: LocalStack, system: str, paths: Iterable[Path]) -> int:
     """Give a system these files; answers how many inputs it got."""
-    put, send = _log_bucket(stack, system)
+    put, send = log_bucket(stack, system)
     return log_ingest.feed(paths, put, send)
 
 
 def feed_sample(stack: LocalStack, system: str, on_item: Callable[[int], None] = lambda _count: None) -> int:
     """Give a system its sample input; answers how many inputs it got."""
-    put, _ = _log_bucket(stack, system)
+    put, _ = log_bucket(stack, system)
     count = 0
     for key, body in log_ingest.sample_objects():
         put(key, body)
@@ -29,7 +29,7 @@ def feed_sample(stack: LocalStack, system: str, on_item: Callable[[int], None] =
     return count
 
 
-def _log_bucket(stack: LocalStack, system: str) -> tuple[Put, Callable[[str], None]]:
+def log_bucket(stack: LocalStack, system: str) -> tuple[Put, Callable[[str], None]]:
     """Objects into the bucket and messages into the queue, as the log vendor does it: with its own AWS keys."""
     outputs = stack.outputs().get("logIngest")
     if system != "log_ingest" or not outputs:

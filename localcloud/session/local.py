@@ -46,15 +46,21 @@ class LocalCloudError(Exception):
 class LocalStack:
     """One stack of the project in `root`, kept under `.millrace/<stack>/`."""
 
-    def __init__(self, root: Path, stack: str = "local") -> None:
-        """Nothing is started yet. Raises LocalCloudError for a name that is none: it becomes a folder's."""
+    def __init__(
+        self, root: Path, stack: str = "local", *, home: Path | None = None, settings: dict[str, Any] | None = None
+    ) -> None:
+        """Nothing is started yet. `home`: another folder than the stack's own; `settings` replace whole keys of it.
+
+        Raises LocalCloudError for a stack's name that is none: it becomes a folder's.
+        """
         if not STACK_NAME.fullmatch(stack):
             raise LocalCloudError(
                 f"a stack's name must be letters, digits, -, _ and ., beginning with a letter or digit, got {stack!r}; "
                 "correct MILLRACE_STACK"
             )
         self.root, self.stack = root, stack
-        self.home = root / ".millrace" / stack
+        self.home = home or root / ".millrace" / stack
+        self.settings = settings or {}
         self._known: tuple[address.Address, Supervisor] | None = None
 
     # ---- the supervisor
@@ -150,13 +156,13 @@ class LocalStack:
 
     def program(self, systems: list[str] | None = None) -> Program:
         """The program with this stack's settings, limited to some systems if named."""
-        return load_program(self.root, self.stack, {"systems": systems} if systems else None)
+        return load_program(self.root, self.stack, {**self.settings, **({"systems": systems} if systems else {})})
 
     def apply(self, supervisor: Supervisor, progress: Progress, systems: list[str] | None = None) -> RunResult:
         """Make the local cloud as the program says. A run limited to some systems removes nothing of the others."""
         access = supervisor.call("GET", "/access", None, Access)
         os.environ.update(deployer_environment(access))
-        overrides: dict[str, Any] = dict(access.settings())
+        overrides: dict[str, Any] = {**self.settings, **access.settings()}
         if systems:
             overrides["systems"] = systems
         program = load_program(self.root, self.stack, overrides)
