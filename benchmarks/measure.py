@@ -1,12 +1,17 @@
 """What every benchmark answers: figures with their spread, and ratios within one run (machines are noisy)."""
 
+import logging
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
+
+_log = logging.getLogger("benchmarks")
+_T = TypeVar("_T")
 
 
 class Figure(msgspec.Struct, kw_only=True):
@@ -34,8 +39,9 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def figure(what: str, values: list[float], unit: str = "s") -> Figure:
+def figure(what: str, values: Iterable[float], unit: str = "s") -> Figure:
     """The median of `values` and their range."""
+    values = list(values)
     return Figure(
         what=what,
         figure=round(statistics.median(values), 4),
@@ -45,15 +51,31 @@ def figure(what: str, values: list[float], unit: str = "s") -> Figure:
     )
 
 
-def in_turn(kinds: Mapping[str, Callable[[], object]], rounds: int) -> list[Figure]:
+def ratio(above: Iterable[float], below: Iterable[float]) -> float:
+    """Median by median."""
+    return round(statistics.median(above) / statistics.median(below), 3)
+
+
+def laps(kinds: Mapping[str, Callable[[], _T]], rounds: int, *, warm: bool = True) -> dict[str, list[_T]]:
     """Each kind of work once a lap, `rounds` laps after one that warms up: a slow moment hits all of them alike."""
-    values: dict[str, list[float]] = {name: [] for name in kinds}
-    for lap in range(rounds + 1):
+    found: dict[str, list[_T]] = {name: [] for name in kinds}
+    for lap in range(0 if warm else 1, rounds + 1):
         for name, work in kinds.items():
-            took = seconds(work)
+            _log.info("%s, %s", name, f"round {lap} of {rounds}" if lap else "warming up")
+            result = work()
             if lap:
-                values[name].append(took)
-    return [figure(name, took) for name, took in values.items()]
+                found[name].append(result)
+    return found
+
+
+def in_turn(kinds: Mapping[str, Callable[[], object]], rounds: int) -> list[Figure]:
+    """How long each kind of work takes, in `laps`."""
+
+    def timed(work: Callable[[], object]) -> Callable[[], float]:
+        return lambda: seconds(work)
+
+    took = laps({name: timed(work) for name, work in kinds.items()}, rounds)
+    return [figure(name, values) for name, values in took.items()]
 
 
 def seconds(work: Callable[..., object], *args: object, **kwargs: object) -> float:

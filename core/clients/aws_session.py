@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import boto3
 import botocore.session
 from botocore import UNSIGNED
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
@@ -60,7 +62,8 @@ class AwsSession:
         self._audience = audience
         self._region = region
         self._name = name
-        self._verify: str | bool = ca_file or True
+        self.verify: str | bool = ca_file or True
+        """The file of trusted roots; True: botocore's own."""
         session = botocore.session.Session()
         self._credentials = _WorkerCredentials(self._assume)
         # botocore has no public setter for refreshable credentials: everybody who needs them sets this field
@@ -83,9 +86,14 @@ class AwsSession:
         return self._session.client(
             service,
             region_name=self._region,
-            verify=self._verify,
+            verify=self.verify,
             config=config,
         )
+
+    def sign(self, service: str, request: AWSRequest) -> None:
+        """Adds the headers that vouch for `request`. Raises Transient or Denied when there are no credentials."""
+        kind = S3SigV4Auth if service == "s3" else SigV4Auth
+        kind(self._credentials.get_frozen_credentials(), service, self._region).add_auth(request)
 
     def renew(self) -> None:
         """The next request gets new credentials: AWS called the present ones expired or invalid."""
@@ -97,7 +105,7 @@ class AwsSession:
             if self._sts is None:
                 config = Config(signature_version=UNSIGNED, connect_timeout=5, read_timeout=20,
                                 retries={"mode": "standard", "total_max_attempts": 4})  # fmt: skip
-                self._sts = self._session.client("sts", region_name=self._region, verify=self._verify, config=config)
+                self._sts = self._session.client("sts", region_name=self._region, verify=self.verify, config=config)
         try:
             got = self._sts.assume_role_with_web_identity(
                 RoleArn=self._role_arn,

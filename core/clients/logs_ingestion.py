@@ -56,6 +56,7 @@ class LogsIngestion:
         because an answer never arrived. Raises InDoubt, Transient or Refused.
         """
         packed = compress(body, 1, wbits=31)
+        del body  # a tenth of it is left to wait for the answer
         answer = self._http.call(
             "POST", self._url, headers=self._headers, body=packed, until=until,
             renew=lambda: self._identity.forget(AUDIENCE),

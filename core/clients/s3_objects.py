@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from core.clients.aws_session import SDK_ERRORS, AwsSession, fault_of
 from core.clients.faults import Changed, Corrupt, Denied, Refused, Transient
+from core.clients.s3_plain import PlainGet
 
 _RESUMES = 4  # broken connections tolerated per object
 _PIECE = 256 * 1024
@@ -26,11 +29,14 @@ class S3Objects:
     def __init__(self, session: AwsSession, *, connections: int) -> None:
         self._session = session
         self._client = session.client("s3", connections=connections)
+        self._plain = PlainGet(session, self._client, connections=connections)
         self.etags_are_md5 = True
         """Until a store shows otherwise."""
 
     def open(self, bucket: str, key: str, version: str | None) -> S3Object:
         """The object's present content, or exactly `version`. Raises Gone, Denied, Refused or Transient."""
+        if (plain := self._plain.get(bucket, key, version or "")) is not None:
+            return S3Object(self, bucket, key, _as_botocore(plain))
         return S3Object(self, bucket, key, self.get(bucket, key, {"VersionId": version} if version else {}))
 
     def get(self, bucket: str, key: str, more: dict[str, str]) -> Any:
@@ -59,6 +65,19 @@ class S3Objects:
         except (BotoCoreError, HTTPError, OSError) as error:
             raise Transient(f"s3 get {bucket}/{key}: broke while it was checked") from error
         return digest.hexdigest()
+
+
+def _as_botocore(answer: BaseHTTPResponse) -> dict[str, Any]:
+    """As GetObject's answer, as far as it is read here."""
+    modified = answer.headers.get("Last-Modified")
+    return {
+        "Body": answer,
+        "ETag": answer.headers.get("ETag", ""),
+        "VersionId": answer.headers.get("x-amz-version-id", ""),
+        "ServerSideEncryption": answer.headers.get("x-amz-server-side-encryption", ""),
+        "ContentLength": answer.headers.get("Content-Length", 0),
+        "LastModified": parsedate_to_datetime(modified) if modified else None,
+    }
 
 
 class S3Object:

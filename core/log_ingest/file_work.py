@@ -45,6 +45,9 @@ class Desk:
     """One for each chunk that may wait or be under way, over all files: bounds memory."""
     late: Callable[[], bool]
     """Time to pause what is in hand."""
+    streams: threading.Semaphore
+    """One for each file that may be read and split at a time: bounds memory, and more would only wait for each other's
+    turn on the processor."""
     until: float
     """No upload is tried again after this moment (monotonic)."""
     now: Callable[[], datetime]
@@ -114,6 +117,11 @@ class FileWork:
     fetched: int = 0
     unpacked: int = 0
     under_way: set[Future[None]] = field(default_factory=set)
+    unanswered: int = 0
+    """Chunks made and not answered yet."""
+    read: bool = False
+    """No chunk comes after those."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Reads what earlier runs did, and lays out the columns that all rows share."""
@@ -163,15 +171,20 @@ class FileWork:
         if self.progress.known:
             tally.add(files_resumed=1)
         try:
-            whole = self._stream()
+            with self.desk.streams:
+                whole = self._stream()
+                last = self.writer.rest() if whole and self.failed is None else None
+            with self.lock:
+                self.read = True
+                self.unanswered += last is not None
+            if last is not None:
+                self._send(last)
         except Corrupt:
             self._join()
             self._withdraw()
             raise
         finally:
             self._join()
-        if self.failed is None and whole and (last := self.writer.rest()) is not None:
-            self._send(last, last_one=True)
         whole = whole and self.failed is None
         self._record(whole=whole)
         tally.add(records_dead=self.letters.new, parts_extra=self.writer.extra_parts)
@@ -229,7 +242,7 @@ class FileWork:
         self.position += len(batch.texts)
         texts = batch.texts
         positions: range | list[int] = range(first, self.position + 1)
-        faults = json_faults(texts) | batch.faults if not batch.faults else _with_known(batch)
+        faults = batch.faults if batch.checked else _with_known(batch) if batch.faults else json_faults(texts)
         if faults:
             for at in sorted(faults):
                 self.desk.tally.failure(faults[at])
@@ -248,6 +261,8 @@ class FileWork:
             self._join(first_only=True)
         if self.failed is None:
             self.desk.room.acquire()
+            with self.lock:
+                self.unanswered += 1
             self.under_way.add(self.desk.uploads.submit(self._send_from_pool, chunk))
 
     def _join(self, *, first_only: bool = False) -> None:
@@ -267,13 +282,13 @@ class FileWork:
         finally:
             self.desk.room.release()
 
-    def _send(self, chunk: Chunk, *, last_one: bool = False) -> None:
+    def _send(self, chunk: Chunk) -> None:
         """Uploads one chunk and remembers that it was accepted before anything else can go wrong."""
         if self.failed is not None:
             return
         rows = chunk.last - chunk.first
         try:
-            sent, again = self.desk.clients.upload.send(chunk.body, until=self.desk.until)
+            sent, again = self.desk.clients.upload.send(chunk.take_body(), until=self.desk.until)
         except Fault as fault:
             self.failed = fault
             if isinstance(fault, InDoubt):
@@ -283,7 +298,10 @@ class FileWork:
         self.moved = True
         self._remember(chunk)
         self.desk.tally.uploaded(bytes_sent=sent, rows=rows, records=chunk.records, again=again)
-        if not last_one:  # the last one is saved together with the file's end
+        with self.lock:
+            self.unanswered -= 1
+            ending = self.read and not self.unanswered
+        if not ending:  # else it is saved together with the file's end, which is now
             self._patiently(self.progress.save)
 
     def _patiently(self, save: Callable[[], None]) -> None:

@@ -231,6 +231,8 @@ class RedriveWork(FileWork):
     ) -> None:  # fmt: skip
         self._letter = letter
         self._parts: Counter[int] = Counter()
+        self._sent: dict[int, list[_Sent]] = {}
+        """What each chunk under way holds, by its first row."""
         self._counting = threading.Lock()
         super().__init__(file, message, past, desk, opened, name)
 
@@ -261,10 +263,14 @@ class RedriveWork(FileWork):
                 super()._take(Batch(batch.texts[low:high], batch.lines[low:high], faults))
         self.position = before + len(batch.texts)
 
+    def _send(self, chunk: Chunk) -> None:
+        self._sent[chunk.first] = msgspec.json.decode(chunk.body, type=list[_Sent])  # the body goes with the upload
+        super()._send(chunk)
+
     def _remember(self, chunk: Chunk) -> None:
         positions = []
         with self._counting:
-            for row in msgspec.json.decode(chunk.body, type=list[_Sent]):
+            for row in self._sent.pop(chunk.first):
                 position = int(row.Record_Id.rpartition("-")[2])
                 self._parts[position] += row.Parts > 1
                 if row.Parts == 1 or self._parts[position] == row.Parts:

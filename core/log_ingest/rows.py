@@ -6,8 +6,10 @@ The shape is `core.messages.log_ingest.Row`; a test keeps the two in step.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import msgspec
 
@@ -16,7 +18,7 @@ _SEPARATOR = b"\x7f"  # passes JSON escaping unchanged, and hardly ever occurs i
 _CONTINUES = 0b1000_0000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chunk:
     """One upload: rows `first` to before `last` of the file (counted from 0, parts included)."""
 
@@ -25,6 +27,11 @@ class Chunk:
     last: int
     records: int
     """Records whose last part is here."""
+
+    def take_body(self) -> bytes:
+        """The body, kept here no longer: once compressed nobody needs it, and many chunks wait for answers."""
+        body, self.body = self.body, b""
+        return body
 
 
 def file_id(bucket: str, key: str, version: str) -> str:
@@ -76,20 +83,17 @@ class RowWriter:
     def add(self, texts: Sequence[bytes], positions: Sequence[int]) -> Iterator[Chunk]:
         """Writes valid records; `positions` (from 1) number them in the file. Yields each chunk that became full."""
         joined = _SEPARATOR.join(texts)
-        if (
-            self._accepted is None
-            and joined.count(_SEPARATOR) == len(texts) - 1
-            and max(map(len, texts)) <= self._max_field
-        ):
-            yield from self._add_plain(joined, positions)
-            return
+        if self._accepted is None and max(map(len, texts)) <= self._max_field:
+            escaped = _encode(joined.decode("utf-8"))[1:-1].split(_SEPARATOR)
+            if len(escaped) == len(texts):
+                yield from self._add_plain(escaped, positions)
+                return
         for text, position in zip(texts, positions, strict=True):
             pieces = parts(text, self._max_field)
             self.extra_parts += len(pieces) - 1
             for number, piece in enumerate(pieces, 1):
-                escaped = _encode(piece.decode("utf-8"))[1:-1]
                 row = b'%b%b%b%d","Part":%d,"Parts":%d}' % (
-                    self._front, escaped, self._middle, position, number, len(pieces),
+                    self._front, _encode(piece.decode("utf-8"))[1:-1], self._middle, position, number, len(pieces),
                 )  # fmt: skip
                 yield from self._add_row(row, ends_record=number == len(pieces))
 
@@ -97,29 +101,33 @@ class RowWriter:
         """The rows not yet in a chunk."""
         if not self._rows:
             return None
-        body = b"[" + b",".join(self._rows) + b"]"
-        chunk = Chunk(body, self.next_row - len(self._rows), self.next_row, self._records)
+        self._rows[0] = b"[" + self._rows[0]
+        self._rows[-1] += b"]"
+        chunk = Chunk(b",".join(self._rows), self.next_row - len(self._rows), self.next_row, self._records)
         self._rows, self._size, self._records = [], 0, 0
         return chunk
 
-    def _add_plain(self, joined: bytes, positions: Sequence[int]) -> Iterator[Chunk]:
-        """The common case: all escaped in one call, one part each."""
-        front, middle, most, most_rows = self._front, self._middle, self._max_bytes, self._max_rows
-        escaped = _encode(joined.decode("utf-8"))[1:-1].split(_SEPARATOR)
-        rows, size = self._rows, self._size
-        for piece, position in zip(escaped, positions, strict=True):
-            row = b'%b%b%b%d","Part":1,"Parts":1}' % (front, piece, middle, position)
-            length = len(row) + 1
-            if size + length > most or len(rows) >= most_rows:
-                self._size = size
-                if (chunk := self.rest()) is not None:
-                    yield chunk
-                rows, size = self._rows, 0
-            rows.append(row)
-            size += length
-            self._records += 1
-            self.next_row += 1
-        self._size = size
+    def _add_plain(self, escaped: Sequence[bytes], positions: Sequence[int]) -> Iterator[Chunk]:
+        """The common case: one part each, all escaped in one call, and as many at once as the chunk takes."""
+        front, middle = self._front, self._middle
+        rows = [
+            b'%b%b%b%d","Part":1,"Parts":1}' % (front, text, middle, position)
+            for text, position in zip(escaped, positions, strict=True)
+        ]
+        ends = list(accumulate(len(row) + 1 for row in rows))
+        start = behind = 0
+        while start < len(rows):
+            fits = bisect_right(ends, behind + self._max_bytes - self._size, start)
+            fits = min(fits, start + self._max_rows - len(self._rows))
+            if fits == start and (chunk := self.rest()) is not None:
+                yield chunk
+                continue
+            fits = max(fits, start + 1)
+            self._rows += rows[start:fits]
+            self._size += ends[fits - 1] - behind
+            self._records += fits - start
+            self.next_row += fits - start
+            start, behind = fits, ends[fits - 1]
 
     def _add_row(self, row: bytes, *, ends_record: bool) -> Iterator[Chunk]:
         known = self._accepted is not None and self._accepted(self.next_row)

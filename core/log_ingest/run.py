@@ -27,9 +27,11 @@ from core.log_ingest.verdict import End, Verdict
 from core.messages.log_ingest import RunSummary
 from core.runtime.deadline import Deadline
 from core.runtime.log import Log
+from core.runtime.memory import share_heaps
 
 _RECEIVE_MOST = 10  # SQS's own limit
 _LINGER_S = 0.02
+_STREAMS = 4  # files read at a time: enough for the processor, each a few MB
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 
@@ -83,6 +85,7 @@ class Run:
 
     def execute(self) -> RunSummary:
         """The whole run. Raises Fault when not even the first receive was possible."""
+        share_heaps()
         started = self._now()
         limit = min(self._rules.safe_s, self._deadline.limit_s)
         with (
@@ -93,6 +96,7 @@ class Run:
                 clients=self._clients, rules=self._rules, letters=self._letters, tally=self._tally, uploads=uploads,
                 room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 2),
                 late=lambda: self._deadline.passed(self._rules.finish_s),
+                streams=threading.Semaphore(_STREAMS),
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
                 in_hand=InHand(), pause=self._sleep,
             )  # fmt: skip

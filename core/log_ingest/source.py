@@ -23,7 +23,7 @@ class Source:
         self.line = 1
         """The line at which `data` begins."""
         self.opening = b""
-        """What was dropped last."""
+        """What was dropped last (nothing, when its lines were counted already)."""
         self._after_cr = False
 
     def fill(self, least: int = 1) -> None:
@@ -41,8 +41,12 @@ class Source:
             self.ended, self.damage = True, damage
         self.data = b"".join((self.data, *new))
 
-    def drop(self, count: int) -> None:
-        """Forgets the first `count` bytes, counting their lines (LF, CRLF or CR)."""
+    def drop(self, count: int, *, lines: int = 0) -> None:
+        """Forgets the first `count` bytes, counting their lines (LF, CRLF or CR); `lines`: counted already, all LF."""
+        if lines:
+            self.opening, self.data, self._after_cr = b"", self.data[count:], False
+            self.line += lines
+            return
         self.opening, self.data = self.data[:count], self.data[count:]
         if not self.opening:
             return

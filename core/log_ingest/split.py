@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from core.log_ingest.elements import Elements
 from core.log_ingest.source import EXCERPT_BYTES, MAX_RECORD_BYTES, WHITE, Source
-from core.log_ingest.validate import fault
+from core.log_ingest.validate import clean_lines, fault
 
 _BOM = b"\xef\xbb\xbf"
 _RECORDS = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
 _LINE_END = re.compile(rb"[\r\n]")
+_LF = ord("\n")
 _LOOK_BYTES = 1024 * 1024  # how far the first line is looked at before its form is taken for granted
 
 
@@ -30,6 +31,8 @@ class Batch:
     """Line number (from 1) at which each begins."""
     faults: dict[int, str] = field(default_factory=dict)
     """Index → reason, for records that are dead already; their text is an excerpt."""
+    checked: bool = False
+    """Whether each text is known to be JSON."""
 
 
 def split(pieces: Iterator[bytes]) -> Iterator[Batch]:
@@ -80,8 +83,9 @@ def _lines(source: Source) -> Iterator[Batch]:
         if source.ended and source.damage is None:
             cut = len(block)  # the last line needs no end
         if cut:
-            yield _batch(block[:cut], source.line)
-            source.drop(cut)
+            batch = _batch(block[:cut], source.line)
+            yield batch
+            source.drop(cut, lines=len(batch.texts) if batch.checked and block[cut - 1] == _LF else 0)
         elif len(block) > MAX_RECORD_BYTES:
             yield Batch([block[:EXCERPT_BYTES]], [source.line], {0: f"record over {MAX_RECORD_BYTES:,} bytes"})
             _skip_line(source)
@@ -100,7 +104,13 @@ def _skip_line(source: Source) -> None:
 
 
 def _batch(block: bytes, first_line: int) -> Batch:
-    raw = block.splitlines() if b"\r" in block else block.removesuffix(b"\n").split(b"\n")
+    if b"\r" in block:
+        raw = block.splitlines()
+    else:
+        block = block.removesuffix(b"\n")
+        if (clean := clean_lines(block)) is not None:
+            return Batch(clean, range(first_line, first_line + len(clean)), checked=True)
+        raw = block.split(b"\n")
     if _BOM in block:  # files glued together keep their marks
         raw = [line.removeprefix(_BOM) for line in raw]
     texts = [text for line in raw if (text := line.strip(WHITE))]

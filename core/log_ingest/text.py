@@ -8,9 +8,17 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
+
+fast: Any
+try:
+    from isal import isal_zlib as fast
+except ImportError:  # no wheel for the platform: the standard library does the same, slower
+    fast = None
 
 _PIECE = 256 * 1024
 _PACKED_PIECE = 64 * 1024
+_SMALL = 512 * 1024  # packed bytes: such a gz is kept whole while it is unpacked
 _GZ = b"\x1f\x8b"
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with theirs
@@ -42,16 +50,41 @@ def _plain(read: Callable[[int], bytes]) -> Iterator[bytes]:
     while len(head) < 2 and (more := read(_PACKED_PIECE)):
         head += more
     if head[:2] == _GZ:
-        yield from _members(head, read)
+        yield from _inflated(head, read)
         return
     while head:
         yield head
         head = read(_PIECE)
 
 
-def _members(piece: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
+def _inflated(head: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """A small object fast; should anything be wrong with it, once more and with care, for what was not given yet."""
+    while len(head) < _SMALL and (more := read(_SMALL - len(head))):
+        head += more
+    given = 0
+    if len(head) < _SMALL and fast is not None:
+        try:
+            for piece in _members(head, _nothing_more, fast):
+                given += len(piece)
+                yield piece
+        except (fast.error, Damaged):
+            pass
+        else:
+            return
+    for piece in _members(head, read):
+        fresh = piece[given:]
+        given = max(0, given - len(piece))
+        if fresh:
+            yield fresh
+
+
+def _nothing_more(size: int) -> bytes:  # noqa: ARG001 - it stands in for a read
+    return b""
+
+
+def _members(piece: bytes, read: Callable[[int], bytes], library: Any = zlib) -> Iterator[bytes]:
     """Decompresses gz members one after another; zero bytes may pad them (as tape and block devices do)."""
-    inflate = zlib.decompressobj(wbits=31)
+    inflate = library.decompressobj(wbits=31)
     begun = False
     while True:
         while piece:
@@ -60,7 +93,8 @@ def _members(piece: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
                 if not piece:
                     break
                 begun = True
-            safe = inflate.copy()  # to find what stands before the damage, should there be any
+            # to find what stands before the damage, should there be any
+            safe = inflate.copy() if library is zlib else None
             try:
                 out = inflate.decompress(piece, _PIECE)
             except zlib.error as error:
@@ -68,7 +102,7 @@ def _members(piece: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
                 raise Damaged(f"corrupt gz ({error})") from error
             yield out
             if inflate.eof:
-                piece, inflate, begun = inflate.unused_data, zlib.decompressobj(wbits=31), False
+                piece, inflate, begun = inflate.unused_data, library.decompressobj(wbits=31), False
             else:
                 piece = inflate.unconsumed_tail
         piece = read(_PACKED_PIECE)
@@ -79,7 +113,7 @@ def _members(piece: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
         raise Damaged("truncated gz")
 
 
-def _before_damage(inflate: zlib._Decompress, piece: bytes) -> Iterator[bytes]:
+def _before_damage(inflate: Any, piece: bytes) -> Iterator[bytes]:
     """What the bytes before the damaged one give, found byte by byte."""
     try:
         for at in range(len(piece)):
