@@ -1,16 +1,19 @@
 """GetObject in the plain case, at a third of the processor time that botocore's general machinery takes.
 
-The signature and the credentials are botocore's, and so is the address, asked for once a bucket. One try; whatever is
-not an object's content at once (a fault, a redirect, a wait, an unusual key) is botocore's to ask again and explain.
+The signature and the credentials are botocore's, and so is the address: seen in its own request for the bucket's first
+object. One try; whatever is not an object's content at once (a fault, a redirect, a wait, an unusual key) is botocore's
+to ask again and explain.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
+from urllib.parse import quote
 
 import urllib3
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
@@ -18,7 +21,7 @@ from urllib3.util import Timeout
 from core.clients.aws_session import AwsSession
 
 _ORDINARY = re.compile(r"(?:(?!\.)[\w.~=-]+/)*(?!\.)[\w.~=-]+", re.ASCII)
-"""Keys and versions that no URL writes differently."""
+"""Keys and versions that every URL library leaves as they are written."""
 
 
 class PlainGet:
@@ -26,8 +29,10 @@ class PlainGet:
 
     def __init__(self, session: AwsSession, client: Any, *, connections: int) -> None:
         self._session = session
-        self._client = client
         self._bases: dict[str, str] = {}
+        """By bucket: the address up to the key; empty: this way is not for it."""
+        self._asked = threading.local()
+        client.meta.events.register("before-send.s3.GetObject", self._learn)
         self._pool = urllib3.PoolManager(
             num_pools=8, maxsize=connections, cert_reqs="CERT_REQUIRED", retries=False,
             timeout=Timeout(connect=5, read=60), ca_certs=session.verify if isinstance(session.verify, str) else None,
@@ -35,12 +40,11 @@ class PlainGet:
 
     def get(self, bucket: str, key: str, version: str) -> urllib3.BaseHTTPResponse | None:
         """The answer with its body still to be read; None: ask botocore. Raises what getting credentials raises."""
-        if not (_ORDINARY.fullmatch(key) and (not version or _ORDINARY.fullmatch(version))):
+        self._asked.names = (bucket, key)
+        base = self._bases.get(bucket)
+        if not (base and _ORDINARY.fullmatch(key) and (not version or _ORDINARY.fullmatch(version))):
             return None
-        base = self._base(bucket)
-        if not base:
-            return None
-        url = f"{base}{key}?versionId={version}" if version else base + key
+        url = base + quote(key, safe="/~") + (f"?versionId={quote(version)}" if version else "")
         request = AWSRequest("GET", url)
         self._session.sign("s3", request)
         try:
@@ -54,12 +58,10 @@ class PlainGet:
         answer.drain_conn()
         return None
 
-    def _base(self, bucket: str) -> str:
-        """The bucket's address up to the key; empty: this way is not for it."""
-        known = self._bases.get(bucket)
-        if known is None:
-            asked = {"Bucket": bucket, "Key": "key"}
-            url = str(self._client.generate_presigned_url("get_object", Params=asked)).partition("?")[0]
-            proxied = get_environ_proxies(url)
-            known = self._bases[bucket] = "" if proxied else url.removesuffix("key")
-        return known
+    def _learn(self, request: AWSPreparedRequest, **_: Any) -> None:
+        """Sees each of botocore's own requests before it is sent: its address without the key is the bucket's."""
+        bucket, key = getattr(self._asked, "names", ("", ""))
+        url = str(request.url).partition("?")[0]
+        path = quote(key, safe="/~")
+        if bucket and url.endswith(f"/{path}"):
+            self._bases[bucket] = "" if get_environ_proxies(url) else url.removesuffix(path)
