@@ -39,9 +39,11 @@ def run(root: Path, rounds: int) -> Bench:  # noqa: ARG001 - every benchmark is 
             rate = {name.removeprefix(f"{size}, "): [one.rate for one in found] for name, found in runs.items()}
             ratios[f"{size}: ours / document"] = ratio(rate[OURS], rate[DOCUMENT])
             ratios[f"{size}: ours / limit"] = ratio(rate[OURS], rate[LIMIT])
-        seconds, above = throttled(plain, Order(100, 2_000, bytes_per_s=SERVICE_BYTES_PER_S), rounds)
-        rows.append(figure("throttled to 2 GB a minute: ours", seconds))
-        ratios["throttled: ours / the service's own bound"] = above
+        slow = Order(200, 2_000, bytes_per_s=SERVICE_BYTES_PER_S)
+        seconds, bounds = throttled(plain, slow, rounds)
+        rows.append(figure("200 × 2,000, ours, throttled to 2 GB a minute", seconds))
+        rows.append(figure("200 × 2,000, the throttled service's own bound", bounds))
+        ratios["throttled: ours / the service's own bound"] = ratio(seconds, bounds)
     return Bench(name="log_ingest", machine=machine(), rounds=rounds, rows=rows, ratios=ratios)
 
 
@@ -62,9 +64,8 @@ def table(runs: Runs) -> list[Figure]:
     return rows
 
 
-def throttled(field: Field, order: Order, rounds: int) -> tuple[list[float], float]:
-    """Seconds of each run, and how much longer than the service's own bound: its rate, after one second's worth."""
+def throttled(field: Field, order: Order, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of each run, and what the service needs at least: its rate, after one second's worth at once."""
     (found,) = laps({"throttled": _race(field, OURS, order)}, min(rounds, THROTTLED_ROUNDS), warm=False).values()
     bounds = [one.counted.uploaded_bytes / order.bytes_per_s - 1 for one in found]
-    took = [one.counted.seconds for one in found]
-    return took, ratio(took, bounds)
+    return [one.counted.seconds for one in found], bounds
