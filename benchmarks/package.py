@@ -1,7 +1,9 @@
 """Building an app's package, against the plain way: pip into a folder, the sources beside it, zip.
 
 Every way starts with warm download caches (pip's and uv's own); "all cold" is without this project's cache. The
-declaration is at hand: what a build within `up` costs, not the start of a program.
+declaration is at hand: what a build within `up` costs, not the start of a program. Where the target is the Python at
+hand, an edited handler is also imported in a bare interpreter before its package gets a name; for any other target
+(here the next Python) it cannot be.
 """
 
 import itertools
@@ -20,7 +22,8 @@ from components.packaging.target import Target
 from localcloud.offline.packages import PACKAGE_TYPE
 from localcloud.offline.previewing import preview_stack
 
-PLAIN, UNCHANGED, EDITED, COLD = "pip and zip", "nothing changed", "one handler edited", "all cold"
+PLAIN, UNCHANGED, COLD = "pip and zip", "nothing changed", "all cold"
+EDITED, EDITED_ELSEWHERE = "one handler edited, imports tried", "one handler edited, for another Python"
 _SOURCES = ("handlers", "core")
 
 
@@ -33,7 +36,8 @@ def run(root: Path, rounds: int) -> Bench:
             shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         ways = Ways(app, target, copy, Path(folder))
         kinds: dict[str, Callable[[], object]] = {
-            PLAIN: ways.plain, UNCHANGED: ways.unchanged, EDITED: ways.edited, COLD: ways.cold
+            PLAIN: ways.plain, UNCHANGED: ways.unchanged, EDITED: ways.edited, EDITED_ELSEWHERE: ways.edited_elsewhere,
+            COLD: ways.cold,
         }  # fmt: skip
         rows = in_turn(kinds, rounds)
     plain = rows[0].figure
@@ -81,9 +85,14 @@ class Ways:
 
     def edited(self) -> None:
         """After an edit of the handler."""
-        handler = self._project / f"{self._app.functions[0].run.replace('.', '/')}.py"
-        handler.write_text(f"{handler.read_text()}# edit {next(self._numbers)}\n")
+        self._edit()
         self._build("out")
+
+    def edited_elsewhere(self) -> None:
+        """The same for a Python that is not at hand."""
+        self._edit()
+        major, minor = map(int, self._target.python.split("."))
+        self._build("elsewhere", target=Target(f"{major}.{minor + 1}", self._target.platform))
 
     def cold(self) -> None:
         """Without this project's cache of dependencies."""
@@ -91,11 +100,15 @@ class Ways:
         self._build(f"{folder.name}/out", cache=folder / "cache")
         shutil.rmtree(folder)
 
-    def _plan(self) -> PackagePlan:
-        return plan(self._app, root=self._project, target=self._target)
+    def _edit(self) -> None:
+        handler = self._project / f"{self._app.functions[0].run.replace('.', '/')}.py"
+        handler.write_text(f"{handler.read_text()}# edit {next(self._numbers)}\n")
 
-    def _build(self, out: str, cache: Path | None = None) -> None:
-        build(self._plan(), self._folder / out, progress=lambda _: None, cache=cache or self._folder / "cache")
+    def _plan(self, target: Target | None = None) -> PackagePlan:
+        return plan(self._app, root=self._project, target=target or self._target)
+
+    def _build(self, out: str, *, cache: Path | None = None, target: Target | None = None) -> None:
+        build(self._plan(target), self._folder / out, progress=lambda _: None, cache=cache or self._folder / "cache")
 
     def _new(self, name: str) -> Path:
         folder = self._folder / f"{name}-{next(self._numbers)}"

@@ -13,6 +13,7 @@ import shutil
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -119,9 +120,12 @@ def build(plan: PackagePlan, out: Path, *, progress: Progress, cache: Path | Non
         return BuiltPackage(path, known["sha256"], known["contents_sha256"], known["bytes"], False, _since(began))
     out.mkdir(parents=True, exist_ok=True)
     dependencies = ensure(plan.distributions, plan.target, cache=cache or default_cache(), progress=progress)
-    if plan.target == Target.local():
-        progress(f"importing the handlers of {plan.app}")
-        check_imports(plan.app, plan.modules, plan.contents, dependencies.site)
+    with ThreadPoolExecutor(1) as beside:
+        packed = beside.submit(dependencies.pack)
+        if plan.target == Target.local():
+            progress(f"importing the handlers of {plan.app}")
+            check_imports(plan.app, plan.modules, plan.contents, dependencies.site)
+        packed.result()
     progress(f"packing {plan.file_name}")
     sizes = _write(plan, dependencies, path)
     return BuiltPackage(path, sizes["sha256"], sizes["contents_sha256"], sizes["bytes"], True, _since(began))

@@ -1,7 +1,7 @@
 """Third-party code of packages: resolved for the target by uv, stripped, kept in one cache that all projects share.
 
 An entry is named by its content (pins, target, version of these rules) and holds `site-packages/` (for the import
-check), `dependencies.zip` (the head of every package with these pins) and `contents.json` (SHA-256 of each file).
+check), `contents.json` (SHA-256 of each file) and `dependencies.zip` (the head of every package with these pins).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from components.packaging.archive import add, settle
+from components.packaging.archive import add, settle, write_atomically
 from components.packaging.distributions import Distribution
 from components.packaging.errors import PackageError
 from components.packaging.manifest import canonical
@@ -49,7 +49,7 @@ class Dependencies:
 
     @property
     def archive(self) -> Path:
-        """The same as the head of a package's zip."""
+        """The same as the head of a package's zip; there once `pack` was called."""
         return self.folder / "dependencies.zip"
 
     @cached_property
@@ -57,6 +57,11 @@ class Dependencies:
         """Name in the package → SHA-256."""
         hashes: dict[str, str] = json.loads((self.folder / "contents.json").read_bytes())
         return hashes
+
+    def pack(self) -> None:
+        """Makes the archive when it is not there yet; its hashes first, so that whoever sees it sees them too."""
+        if not self.archive.exists():
+            _pack(self.site, self.folder)
 
 
 def default_cache() -> Path:
@@ -66,7 +71,9 @@ def default_cache() -> Path:
 
 
 def ensure(pins: Sequence[Distribution], target: Target, *, cache: Path, progress: Progress) -> Dependencies:
-    """The cache's entry for `pins` on `target`, made when it is not there yet. Two processes may do so at once."""
+    """The cache's entry for `pins` on `target`, made when it is not there yet, not packed yet. Two processes may do so
+    at once.
+    """
     lines = [str(pin) for pin in pins]
     key = hashlib.sha256(canonical({"builder": BUILDER, "pins": lines, "target": [target.python, target.platform]}))
     folder = cache / "dependencies" / key.hexdigest()[:20]
@@ -78,7 +85,6 @@ def ensure(pins: Sequence[Distribution], target: Target, *, cache: Path, progres
             progress(f"resolving {len(lines)} distributions for Python {target.python}, {target.platform}")
             _install(lines, target, draft)
             _strip(draft / "site-packages")
-            _pack(draft)
             settle(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -129,13 +135,15 @@ def _strip(site: Path) -> None:
                 (here / name).unlink()
 
 
-def _pack(draft: Path) -> None:
-    site = draft / "site-packages"
+def _pack(site: Path, folder: Path) -> None:
     paths = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in site.rglob("*") if path.is_file()}
     hashes = {}
-    with zipfile.ZipFile(draft / "dependencies.zip", "w") as archive:
-        for name in sorted(paths):
-            content = paths[name].read_bytes()
-            hashes[name] = hashlib.sha256(content).hexdigest()
-            add(archive, name, content)
-    (draft / "contents.json").write_bytes(canonical(hashes))
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as draft:
+        packed = Path(draft) / "dependencies.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name in sorted(paths):
+                content = paths[name].read_bytes()
+                hashes[name] = hashlib.sha256(content).hexdigest()
+                add(archive, name, content)
+        write_atomically(folder / "contents.json", canonical(hashes))
+        packed.replace(folder / packed.name)

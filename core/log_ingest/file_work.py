@@ -300,7 +300,7 @@ class FileWork:
         self.desk.tally.uploaded(bytes_sent=sent, rows=rows, records=chunk.records, again=again)
         with self.lock:
             self.unanswered -= 1
-            ending = self.read and not self.unanswered
+            ending = self.read and not self.unanswered and not self.letters.new
         if not ending:  # else it is saved together with the file's end, which is now
             self._patiently(self.progress.save)
 

@@ -4,7 +4,6 @@ its threads once needed. Where one lock (Python's) lets one thread at a time all
 
 from __future__ import annotations
 
-import ctypes
 import sys
 
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1  # malloc.h
@@ -17,6 +16,8 @@ def share_heaps() -> None:
     """For threads that start from now on; elsewhere than on glibc it does nothing."""
     if not sys.platform.startswith("linux"):
         return
+    import ctypes  # late: cold starts are counted in milliseconds
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library
         return

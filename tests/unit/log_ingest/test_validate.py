@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.log_ingest.validate import fault, faults
+from core.log_ingest.validate import clean_lines, fault, faults
 
 _SCRAPS = [*'{}[],:"', "1", "-0", "01", "1e5", "1.", ".5", "null", "true", "NaN", "Infinity", '"a"', '"\\n"', '"\\x"',
            '"\\ud800"', "\\", " ", "\t", "é", "\x7f", "\x01", "1" * 5000]  # fmt: skip
@@ -81,3 +81,16 @@ def test_no_json(text: bytes, reason: str) -> None:
 
 def test_python_agrees_that_huge_numbers_are_infinite() -> None:
     assert math.isinf(float("1e999"))  # so a reader that converts would change the record: we do not convert
+
+
+_LINES = [b"1", b'{"a":1}', b"1 2", b"{", b"}", b'{"a":', b"1}", b"", b" 1", b"1 ", b'"\xff"', b"\xef\xbb\xbf1"]
+
+
+@given(st.lists(st.sampled_from(_LINES), max_size=6))
+def test_clean_lines_are_exactly_the_lines(lines: list[bytes]) -> None:
+    found = clean_lines(b"\n".join(lines))
+    if found is None:
+        assert not lines or any(fault(line) or line != line.strip() for line in lines)
+    else:
+        assert found == lines
+        assert faults(lines) == {}
