@@ -25,7 +25,7 @@ def run(root: Path, rounds: int) -> Bench:  # noqa: ARG001 - every benchmark is 
         for what, orders in (("more files", MORE), ("bigger files", BIGGER)):
             found = [_measured(field, order, rounds) for order in orders]
             for order, runs in zip(orders, found, strict=True):
-                name = f"{what}: {order.files:,} × {order.records:,}"
+                name = f"{what}, {order.files:,} × {order.records:,}"
                 rows.append(figure(f"{name}: processor", (one.cpu_us for one in runs), "µs/record"))
                 rows.append(figure(f"{name}: peak memory", (one.rss_mb for one in runs), "MB"))
                 rows.append(figure(name, (one.rate for one in runs), "records/s"))

@@ -1,7 +1,7 @@
 """docs/benchmarks.md from the benchmarks' own answers: `python -m benchmarks.page`.
 
 `./millrace bench NAME --json > docs/benchmarks/NAME.json` gives the figures; this fills the page's tables (between
-`<!-- NAME -->` and `<!-- / -->`; `<!-- NAME: word, word -->` keeps the rows with one of the words) and draws the chart.
+`<!-- NAME -->` and `<!-- / -->`) and draws the chart. A row "x: processor" becomes a column of the row "x".
 The words around them are written by hand.
 """
 
@@ -14,7 +14,7 @@ from benchmarks.log_ingest import DOCUMENT, LIMIT, OURS, SIZES
 from benchmarks.measure import Bench, Figure
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-_BLOCK = re.compile(r"(<!-- (\w+)(?:: ([^>]*))? -->\n).*?(<!-- / -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- / -->)", re.DOTALL)
 _BAR, _GAP, _LEFT, _WIDTH = 26, 8, 190, 760
 _STYLE = """<style>
 text { font: 14px system-ui, sans-serif; fill: #1f2328 } .small { font-size: 12px; fill: #59636e }
@@ -32,7 +32,7 @@ def results(folder: Path) -> dict[str, Bench]:
 
 def page(text: str, found: dict[str, Bench]) -> str:
     """The page with its tables filled anew."""
-    return _BLOCK.sub(lambda match: f"{match[1]}{_table(found[match[2]], match[3])}\n{match[4]}", text)
+    return _BLOCK.sub(lambda match: f"{match[1]}{_table(found[match[2]])}\n{match[3]}", text)
 
 
 def chart(found: Bench) -> str:
@@ -69,16 +69,20 @@ def _bar(row: Figure, name: str, y: int, most: float) -> list[str]:
     ]
 
 
-def _table(found: Bench, words: str | None) -> str:
-    chosen = [word.strip() for word in (words or "").split(",")]
-    lines = ["| what | median | least – most | |", "|---|--:|--:|---|"]
+def _table(found: Bench) -> str:
+    cells: dict[str, dict[str, str]] = {}
     for row in found.rows:
-        if any(word in row.what for word in chosen):
-            spread = f"{_number(row.min)} – {_number(row.max)}"
-            lines.append(f"| {row.what} | {_number(row.figure)} | {spread} | {row.unit} |")
-    lines += ["", "| ratio | |", "|---|--:|"]
-    lines += [f"| {name} | {value:g} |" for name, value in found.ratios.items()]
-    return "\n".join([*lines, "", f"{found.rounds} rounds; {found.machine}."])
+        name, _, column = row.what.partition(": ")
+        text = f"{_number(row.figure)} ({_number(row.min)} – {_number(row.max)})"
+        cells.setdefault(name, {})[f"{column} {row.unit}".strip()] = text
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "--:|" * len(columns)]
+    lines += [
+        f"| {name} | " + " | ".join(row.get(column, "") for column in columns) + " |" for name, row in cells.items()
+    ]
+    lines += ["", "| ratio of medians | |", "|---|--:|"]
+    lines += [f"| {name} | **{value:g}** |" for name, value in found.ratios.items()]
+    return "\n".join([*lines, "", f"Median (least – most) of {found.rounds} rounds; {found.machine}."])
 
 
 def _number(value: float) -> str:
