@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ class Used(msgspec.Struct):
 
 def compete(work: Callable[[], str | None]) -> None:
     """Says "ready", waits for a line on standard input, works, prints what was used as one JSON line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this, and ends it too
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.process_time()

@@ -108,7 +108,7 @@ class Field:
                 one = subprocess.Popen(
                     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environment
                 )
-                stack.callback(_end, one)
+                stack.callback(_end, one, grace_s=0)
                 running.append(one)
             for one in running:
                 _await_ready(one)
@@ -144,12 +144,12 @@ def _result(contestant: str, out: str) -> Used:
     return msgspec.json.decode(lines[-1], type=Used)
 
 
-def _end(one: subprocess.Popen[str]) -> None:
+def _end(one: subprocess.Popen[str], *, grace_s: float = 5) -> None:
     """Its standard input ends, and with it a healthy process; one that goes on is killed."""
     if one.stdin:
         one.stdin.close()
     try:
-        one.wait(timeout=5)
+        one.wait(timeout=grace_s)
     except subprocess.TimeoutExpired:
         one.kill()
         one.wait()

@@ -8,6 +8,7 @@ path and headers, with the latencies measured on the real ones.
 from __future__ import annotations
 
 import asyncio
+import signal
 import ssl
 import sys
 import time
@@ -211,6 +212,7 @@ class Bucket:
 
 async def serve(certificate: str = "") -> None:
     """Until standard input ends, which it does when whoever started this is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     context = None
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
