@@ -31,7 +31,7 @@ from core.runtime.memory import share_heaps
 
 _RECEIVE_MOST = 10  # SQS's own limit
 _LINGER_S = 0.02
-_STREAMS = 8  # files read at a time: enough for the processor, each a few MB
+_STREAMS = 6  # files read at a time: enough for the processor, each a few MB
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 
@@ -94,7 +94,7 @@ class Run:
         ):
             desk = Desk(
                 clients=self._clients, rules=self._rules, letters=self._letters, tally=self._tally, uploads=uploads,
-                room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 2),
+                room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 4),
                 late=lambda: self._deadline.passed(self._rules.finish_s),
                 streams=threading.Semaphore(_STREAMS),
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
