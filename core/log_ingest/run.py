@@ -31,7 +31,7 @@ from core.runtime.memory import share_heaps
 
 _RECEIVE_MOST = 10  # SQS's own limit
 _LINGER_S = 0.02
-_STREAMS = 6  # files read at a time: enough for the processor, each a few MB
+_STREAMS = 4  # files read at a time: enough for the processor, each a few MB
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 
