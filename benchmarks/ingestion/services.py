@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from hashlib import md5
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -59,6 +60,7 @@ class Services:
         if self._made is None or self._made[0] != load:
             self._made = load, {load.key(file): load.body(file) for file in range(load.files)}
         self.load, self.objects = self._made
+        self.etags = {key: md5(body, usedforsecurity=False).hexdigest() for key, body in self.objects.items()}
         self.messages = {f"m-{number}": body for number, body in enumerate(load.messages())}
         self.visible: deque[str] = deque(self.messages)
         self.receives: dict[str, int] = {}
@@ -114,7 +116,7 @@ class Services:
         body = self.objects.get(key)
         if body is None:
             return Reply(404, after_s=S3_S)
-        head = b'ETag: "%032x"\r\nLast-Modified: Sat, 31 Oct 2026 12:30:45 GMT\r\n' % (hash(key) & (1 << 128) - 1)
+        head = b'ETag: "%b"\r\nLast-Modified: Sat, 31 Oct 2026 12:30:45 GMT\r\n' % self.etags[key].encode()
         head += b"Content-Type: application/octet-stream\r\n"
         return Reply(200, body if request.method == "GET" else b"", head, S3_S)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from hashlib import md5
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ class _Store:
         self.spoil, self.asked = list(spoil), 0
         self.etag = etag or md5(STORED, usedforsecurity=False).hexdigest()
         self.encryption = "AES256"
+        self.verify = True
+        self.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))  # the plain way stays unlearnt
 
     def client(self, service: str, *, connections: int) -> Any:
         assert (service, connections) == ("s3", 1)
