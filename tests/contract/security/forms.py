@@ -14,6 +14,7 @@ from localcloud.engine.values import UNKNOWN
 
 ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "applicationinsights:Component": ("Microsoft.Insights/components", "2020-02-02", ("resourceName",)),
+    "authorization:ManagementLockByScope": ("Microsoft.Authorization/locks", "2020-05-01", ("lockName",)),
     "authorization:RoleAssignment": (
         "Microsoft.Authorization/roleAssignments",
         "2022-04-01",
@@ -25,6 +26,7 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "2023-01-31",
         ("resourceName",),
     ),
+    "monitor:ActionGroup": ("Microsoft.Insights/actionGroups", "2023-01-01", ("actionGroupName",)),
     "monitor:DataCollectionEndpoint": (
         "Microsoft.Insights/dataCollectionEndpoints",
         "2023-03-11",
@@ -36,6 +38,7 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         ("dataCollectionRuleName",),
     ),
     "monitor:DiagnosticSetting": ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview", ("name",)),
+    "monitor:ScheduledQueryRule": ("Microsoft.Insights/scheduledQueryRules", "2023-12-01", ("ruleName",)),
     "operationalinsights:SavedSearch": (
         "Microsoft.OperationalInsights/workspaces/savedSearches",
         "2020-08-01",
@@ -84,7 +87,7 @@ _ENVELOPE: Final = {"location", "tags", "sku", "kind", "identity", "zones", "sco
 _NOT_A_DECLARATION: Final = "pulumi-python:dynamic"
 """Packages and their deployment: files, not resources of a cloud."""
 _SINGULAR: Final = {"rules": "rule", "queues": "queue", "clientIdLists": "client_id_list"}
-_MAPS: Final = {"tags"}
+_MAPS: Final = {"tags", "dimensions"}
 _REFERENCES: Final = {"bucket": "aws_s3_bucket", "queue_url": "aws_sqs_queue", "role": "aws_iam_role"}
 
 
