@@ -20,8 +20,13 @@ def mend(file: Path) -> bool:
     """Put Pulumi's own backup in the place of a record that a killed Pulumi wrote only half; True when it did.
 
     What was made after the backup is made again by the next `up`: making what exists changes nothing, as on Azure.
+    A note of the file's attributes that was cut off goes too: Pulumi refuses a record beside one, and needs none.
     """
     backup = file.with_name(f"{file.name}.bak")
+    for one in (file, backup):
+        attributes = one.with_name(f"{one.name}.attrs")
+        if attributes.exists() and not _whole(attributes):
+            attributes.unlink()
     if not file.exists() or not backup.exists() or _whole(file) or not _whole(backup):
         return False
     shutil.copyfile(backup, file)

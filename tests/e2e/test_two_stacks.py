@@ -49,8 +49,8 @@ def setting(project: Project, key: str, value: object) -> None:
 
 
 def seen(project: Project) -> dict[str, object]:
-    """All that a user can see of a stack, figures that only tell time apart."""
-    status = project.stack.status()
+    """All that a user can see of a stack once nothing is in flight, figures that only tell time apart."""
+    status = project.settle()
     return {
         "resources": sorted((one.type, one.id) for one in status.resources),
         "endpoints": status.endpoints,

@@ -14,7 +14,7 @@ from localcloud.engine.values import UNKNOWN
 
 ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     "applicationinsights:Component": ("Microsoft.Insights/components", "2020-02-02", ("resourceName",)),
-    "authorization:ManagementLockByScope": ("Microsoft.Authorization/locks", "2020-05-01", ("lockName",)),
+    "authorization:ManagementLockByScope": ("Microsoft.Authorization/locks", "2020-05-01", ("@",)),
     "authorization:RoleAssignment": (
         "Microsoft.Authorization/roleAssignments",
         "2022-04-01",
@@ -80,7 +80,8 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         ("name", "=scm"),
     ),
 }
-"""Pulumi's type → ARM's type, API version, and the inputs that make its name (`=x` is the text x)."""
+"""Pulumi's type → ARM's type, API version, and the inputs that make its name (`=x` is the text x, `@` the name that the
+program gives: locks share theirs)."""
 _ARM_NAMES: Final = {"networkRuleSet": "networkAcls", "enableHttpsTrafficOnly": "supportsHttpsTrafficOnly"}
 """Properties of storage accounts that Pulumi's SDK calls otherwise."""
 _ENVELOPE: Final = {"location", "tags", "sku", "kind", "identity", "zones", "scope", "extendedLocation", "managedBy"}
@@ -108,7 +109,8 @@ def _arm(record: Record) -> dict[str, Any]:
         raise LookupError(f"{record.type}: must have a form in {__name__}.ARM; add its ARM type and name.")
     type_, version, names = ARM[kind]
     inputs = _known(record.inputs, "[parameters('knownAfterDeployment')]")
-    name = "/".join(part[1:] if part.startswith("=") else str(inputs[part]) for part in names)
+    said = {**inputs, "@": record.name}
+    name = "/".join(part[1:] if part.startswith("=") else str(said[part]) for part in names)
     rest = {key: value for key, value in inputs.items() if key not in {*names, "resourceGroupName"}}
     own = {_ARM_NAMES.get(key, key): value for key, value in rest.items() if key not in {*_ENVELOPE, "properties"}}
     properties = {**rest.get("properties", {}), **own}

@@ -58,7 +58,12 @@ policy = aws.iam.get_policy_document_output(
     ]
 )
 aws.sqs.QueuePolicy("policy", queue_url=queue.url, policy=policy.json, opts=ResourceOptions(provider=states))
-tagged = aws.s3.Bucket("Tagged", tags={"key": config.require_secret("key")}, opts=ResourceOptions(deleted_with=queue))
+tagged = azure.managedidentity.UserAssignedIdentity(
+    "tagged",
+    resource_group_name=group.name,
+    tags={"key": config.require_secret("key")},
+    opts=ResourceOptions(deleted_with=group),
+)
 seen = azure.storage.get_storage_account_output(account_name=account.name, resource_group_name=group.name)
 known = azure.resources.ResourceGroup.get("known", group.id)
 pulumi.export("where", [aws.get_region().region, elsewhere.location, account.location, known.location])

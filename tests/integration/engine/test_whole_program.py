@@ -16,31 +16,31 @@ from tests.kept_secrets import kept, readable_by_others, spilled
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_up_up_edit_destroy(checkout: Checkout) -> None:
-    settings = (checkout.root / "Pulumi.local.yaml").read_text()
-    checkout.pulumi("stack", "select", "--create", "local")
-    checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
-    assert _steps(checkout) == {}
-    checkout.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "local")
-    assert json.loads(checkout.pulumi("stack", "output", "--json"))["logIngest"]["table"] == "Code42Logs_CL"
-    secrets = kept(checkout.home)
+def test_up_up_edit_destroy(alone: Checkout) -> None:
+    settings = (alone.root / "Pulumi.local.yaml").read_text()
+    alone.pulumi("stack", "select", "--create", "local")
+    alone.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+    assert _steps(alone) == {}
+    alone.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes", "--stack", "local")
+    assert json.loads(alone.pulumi("stack", "output", "--json"))["logIngest"]["table"] == "Code42Logs_CL"
+    secrets = kept(alone.home)
     assert len(secrets) > 10
-    written = [file for file in (checkout.home / "pulumi").rglob("*") if file.is_file()]
+    written = [file for file in (alone.home / "pulumi").rglob("*") if file.is_file()]
     assert {"stacks", "history", "backups"} <= {part for file in written for part in file.parts}
-    assert spilled(checkout.home, secrets) == []
-    assert readable_by_others(checkout.home, secrets) == []
-    handler = checkout.root / "handlers" / "log_ingest" / "ingest.py"
+    assert spilled(alone.home, secrets) == []
+    assert readable_by_others(alone.home, secrets) == []
+    handler = alone.root / "handlers" / "log_ingest" / "ingest.py"
     handler.write_text(handler.read_text() + "\n# edited\n")
-    assert _steps(checkout) == {
+    assert _steps(alone) == {
         "millrace:Package log-ingest": ["digest"],
         "millrace:Deployment log-ingest": ["digest", "package_url"],
     }
-    checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
-    assert _steps(checkout) == {}
-    checkout.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
-    assert left(checkout, "local") == []
-    assert (checkout.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
-    refused = checkout.pulumi("stack", "init", "prod") and checkout.pulumi("preview", "--stack", "prod", fails=True)
+    alone.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
+    assert _steps(alone) == {}
+    alone.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
+    assert left(alone, "local") == []
+    assert (alone.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
+    refused = alone.pulumi("stack", "init", "prod") and alone.pulumi("preview", "--stack", "prod", fails=True)
     assert "STOP: stack millrace/prod is not local" in refused
 
 
@@ -52,25 +52,25 @@ def left(checkout: Checkout, stack: str) -> list[str]:
     return sorted(one["id"] for one in json.loads(checkout.millrace("status", "--json", stack=stack))["resources"])
 
 
-def test_destroying_and_forgetting_one_stack_leaves_the_other(checkout: Checkout) -> None:
-    (checkout.root / "Pulumi.other.yaml").write_text((checkout.root / "Pulumi.local.yaml").read_text())
-    checkout.pulumi("stack", "select", "--create", "local")
-    checkout.pulumi("stack", "init", "other", "--no-select")
-    wrong_shell = checkout.pulumi(*UP[1:], "other", fails=True)
+def test_destroying_and_forgetting_one_stack_leaves_the_other(alone: Checkout) -> None:
+    (alone.root / "Pulumi.other.yaml").write_text((alone.root / "Pulumi.local.yaml").read_text())
+    alone.pulumi("stack", "select", "--create", "local")
+    alone.pulumi("stack", "init", "other", "--no-select")
+    wrong_shell = alone.pulumi(*UP[1:], "other", fails=True)
     assert "this shell is set up for stack local" in wrong_shell
     assert "./millrace pulumi … --stack other" in wrong_shell
     for stack in ("local", "other"):
-        checkout.millrace(*UP, stack)
-    there = left(checkout, "other")
+        alone.millrace(*UP, stack)
+    there = left(alone, "other")
     assert len(there) > 40
     assert not {one for one in there if "-local" in one}
-    checkout.millrace("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "local")
-    assert left(checkout, "local") == []
-    assert left(checkout, "other") == there
-    assert "unchanged" in checkout.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
-    checkout.millrace("reset", stack="other")
-    assert checkout.home.exists()
-    assert not checkout.home.with_name("other").exists()
+    alone.millrace("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "local")
+    assert left(alone, "local") == []
+    assert left(alone, "other") == there
+    assert "unchanged" in alone.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
+    alone.millrace("reset", stack="other")
+    assert alone.home.exists()
+    assert not alone.home.with_name("other").exists()
 
 
 def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:

@@ -20,6 +20,17 @@ def test_half_a_record_goes_back(tmp_path: Path, half: bytes) -> None:
     assert [record.name for record in records(file).values()] == ["one"]
 
 
+def test_half_a_note_of_attributes_goes(tmp_path: Path) -> None:
+    file = tmp_path / "local.json"
+    file.write_bytes(WHOLE)
+    half, whole = tmp_path / "local.json.attrs", tmp_path / "local.json.bak.attrs"
+    half.write_bytes(b"")
+    whole.write_bytes(b'{"user.content_type": "application/json"}')
+    assert not mend(file)
+    assert file.read_bytes() == WHOLE
+    assert (half.exists(), whole.exists()) == (False, True)
+
+
 def test_a_whole_record_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "local.json"
     file.write_bytes(WHOLE)
