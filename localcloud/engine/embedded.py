@@ -6,6 +6,7 @@ Pulumi's own engine; it keeps its record in state.py and knows no resource type.
 
 import asyncio
 import contextvars
+import gc
 import logging
 import runpy
 import sys
@@ -26,6 +27,8 @@ from localcloud.engine.provider import Provider
 from localcloud.engine.state import Record, State
 from localcloud.engine.values import Values
 
+PROGRAM_GC = (200_000, 50, 100)
+"""gc's thresholds: a program makes hundreds of thousands of objects that stay; looking for garbage is a tenth of it."""
 THREADS = 32  # registrations in flight at once; each waits for a provider, so more than cores
 
 
@@ -113,8 +116,11 @@ def _run_program(program: Program, address: str, preview: bool, main: Callable[[
     pulumi.runtime.set_all_config(program.config, program.secret_keys)
     # One failure fails every output that waits for it; asyncio would print each of them.
     noise = logging.getLogger("asyncio")
-    level = noise.level
+    level, thresholds, debug = noise.level, gc.get_threshold(), pulumi.log.debug
     noise.setLevel(logging.CRITICAL + 1)
+    gc.set_threshold(*PROGRAM_GC)
+    # Each step of the SDK's own would be a call that the program waits for, of which nothing is kept (see EngineLog).
+    setattr(pulumi.log, "debug", lambda *_args, **_more: None)  # noqa: B010  a module's function, for this run
     try:
         asyncio.run(pulumi.runtime.run_in_stack(main or (lambda: _run_main(program.root))))
     except pulumi.RunError as error:
@@ -122,6 +128,8 @@ def _run_program(program: Program, address: str, preview: bool, main: Callable[[
     except Exception as error:  # whatever the program raises is the program's own failure, shown where it happened
         raise ProgramError(_excerpt(error, program.root)) from error
     finally:
+        setattr(pulumi.log, "debug", debug)  # noqa: B010
+        gc.set_threshold(*thresholds)
         noise.setLevel(level)
 
 
