@@ -13,7 +13,9 @@ import shutil
 import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -120,15 +122,15 @@ def build(plan: PackagePlan, out: Path, *, progress: Progress, cache: Path | Non
         return BuiltPackage(path, known["sha256"], known["contents_sha256"], known["bytes"], False, _since(began))
     out.mkdir(parents=True, exist_ok=True)
     dependencies = ensure(plan.distributions, plan.target, cache=cache or default_cache(), progress=progress)
-    with ThreadPoolExecutor(1) as beside:
-        packed = beside.submit(dependencies.pack)
+    with _draft(path) as draft, ThreadPoolExecutor(1) as beside:
+        packed = beside.submit(_pack, plan, dependencies, draft, progress)
         if plan.target == Target.local():
             progress(f"importing the handlers of {plan.app}")
             check_imports(plan.app, plan.modules, plan.contents, dependencies.site)
-        packed.result()
-    progress(f"packing {plan.file_name}")
-    sizes = _write(plan, dependencies, path)
-    return BuiltPackage(path, sizes["sha256"], sizes["contents_sha256"], sizes["bytes"], True, _since(began))
+        facts = packed.result()
+        draft.replace(path)
+    write_atomically(_facts(path), canonical(facts))
+    return BuiltPackage(path, facts["sha256"], facts["contents_sha256"], facts["bytes"], True, _since(began))
 
 
 def _since(began: float) -> float:
@@ -148,24 +150,31 @@ def _known(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _write(plan: PackagePlan, dependencies: Dependencies, path: Path) -> dict[str, Any]:
-    """The dependencies' zip, byte for byte, with our files behind: `.python_packages` sorts before all of them."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")  # builders may run side by side
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A name beside `path` for a zip that is not checked yet; builders may run side by side."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        shutil.copyfile(dependencies.archive, draft)
-        with zipfile.ZipFile(draft, "a") as archive:
-            for name in sorted(plan.contents):
-                add(archive, name, plan.contents[name])
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in plan.contents.items()}
-        with draft.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        facts = {
-            "sha256": digest,
-            "contents_sha256": contents_digest(hashes | dependencies.hashes),
-            "bytes": draft.stat().st_size,
-        }
-        draft.replace(path)
-        write_atomically(_facts(path), canonical(facts))
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
-    return facts
+
+
+def _pack(plan: PackagePlan, dependencies: Dependencies, draft: Path, progress: Progress) -> dict[str, Any]:
+    """The dependencies' zip, byte for byte, with our files behind: `.python_packages` sorts before all of them.
+    Answers what is written beside it.
+    """
+    dependencies.pack()
+    progress(f"packing {plan.file_name}")
+    shutil.copyfile(dependencies.archive, draft)
+    with zipfile.ZipFile(draft, "a") as archive:
+        for name in sorted(plan.contents):
+            add(archive, name, plan.contents[name])
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in plan.contents.items()}
+    with draft.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {
+        "sha256": digest,
+        "contents_sha256": contents_digest(hashes | dependencies.hashes),
+        "bytes": draft.stat().st_size,
+    }
