@@ -39,8 +39,12 @@ class Noop(Resource, module="bare", name="Noop"):
 ALONE = """\
 import sys
 from pathlib import Path
-from localcloud.offline.previewing import preview_stack
-preview_stack(Path(sys.argv[1]), "local")
+from benchmarks.prompt_cloud import PromptCloud
+from localcloud.engine.config import load_program
+from localcloud.engine.embedded import run
+from localcloud.session.local import tenancy_of
+program = load_program(Path(sys.argv[1]), "local")
+run(program, cloud=PromptCloud(tenancy_of(program)), preview=True)
 """
 PLAN = """\
 import sys, time
@@ -92,7 +96,9 @@ def _measure(
     kinds: dict[str, Callable[[], object]] = {
         f"second up of {count} resources": partial(_counted, cpu["second up, CPU"], ours),
         f"second up of {count} bare no-ops": partial(_counted, cpu["bare, CPU"], bare),
-        "program alone (imports, registrations)": partial(python, [sys.executable, "-c", ALONE, str(root)]),
+        "program alone (imports, registrations answered at once)": partial(
+            python, [sys.executable, "-c", ALONE, str(root)]
+        ),
         "./millrace preview": partial(python, [str(root / "millrace"), "preview", "--json"]),
     }
     rows = in_turn(kinds, rounds)
