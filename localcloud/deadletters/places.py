@@ -20,7 +20,8 @@ from localcloud.deadletters.place import DeadLetterError, Place
 from localcloud.deadletters.sqs_place import SqsPlace
 from localcloud.deadletters.storage_place import StoragePlace
 from localcloud.engine.state import Record
-from localcloud.session.local import SYSTEM_TYPE, LocalStack
+from localcloud.session.local import LocalStack
+from localcloud.session.systems import SYSTEM_TYPE
 from localcloud.supervisor.shapes import Operator, PoisonMove, PoisonMoved
 
 POISON: Final = "-poison"

@@ -27,6 +27,7 @@ from localcloud.engine.embedded import Program, RunResult, run
 from localcloud.engine.state import Record, State
 from localcloud.session import pulumi_record
 from localcloud.session.processes import alive, end, own_environment
+from localcloud.session.systems import others, queues_of
 from localcloud.supervisor.shapes import Access, CloudStatus, Fire, Query, QueryAnswer
 
 START_S = 300  # seconds; the first start installs Azurite
@@ -34,7 +35,6 @@ STOP_S = 60
 POLL_S = 0.1
 ENGINE_FILE = "engine"
 STACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-SYSTEM_TYPE = "millrace:system:System"
 
 Say = Callable[[str], None]
 
@@ -174,7 +174,7 @@ class LocalStack:
                     program,
                     cloud=ControlClient(supervisor),
                     state=state,
-                    keep=_others(systems) if systems else lambda _record, _all: False,
+                    keep=others(systems) if systems else lambda _record, _all: False,
                     progress=progress,
                 )
         finally:
@@ -235,7 +235,7 @@ class LocalStack:
     ) -> CloudStatus:
         """Return when nothing is in flight and no handler runs (of these systems); raises after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
-        only = self._queues_of(systems) if systems else None
+        only = queues_of(systems, self.records()) if systems else None
         while True:
             status = self.status()
             if only is not None:
@@ -253,17 +253,6 @@ class LocalStack:
                     + "".join(f"\n  {problem}" for problem in status.problems.values())
                 )
             time.sleep(POLL_S)
-
-    def _queues_of(self, systems: list[str]) -> set[str]:
-        """Names of the queues that these systems declare, as `status` lists them."""
-        records, spare = self.records(), _others(systems)
-        names = set()
-        for record in records.values():
-            if record.type == "aws:sqs/queue:Queue" and not spare(record, records):
-                names.add(str(record.inputs["name"]))
-            if record.type == "azure-native:storage:Queue" and not spare(record, records):
-                names.add(f"{record.inputs['accountName']}/{record.inputs['queueName']}")
-        return names
 
     def query(self, sql: str) -> QueryAnswer:
         """One SQL statement over the local Log Analytics tables."""
@@ -294,17 +283,3 @@ def deployer_environment(access: Access) -> dict[str, str]:
         "REQUESTS_CA_BUNDLE": access.ca_file,
         "SSL_CERT_FILE": access.ca_file,
     }
-
-
-def _others(systems: list[str]) -> Callable[[Record, dict[str, Record]], bool]:
-    """Spare what belongs to a system that this run leaves out."""
-
-    def keep(record: Record, records: dict[str, Record]) -> bool:
-        above: Record | None = record
-        while above is not None:
-            if above.type == SYSTEM_TYPE:
-                return above.name not in systems
-            above = records.get(above.parent)
-        return False
-
-    return keep

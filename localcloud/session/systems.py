@@ -1,0 +1,33 @@
+"""Which of a stack's resources belong to which systems."""
+
+from collections.abc import Callable
+
+from localcloud.engine.state import Record
+
+SYSTEM_TYPE = "millrace:system:System"
+
+
+def others(systems: list[str]) -> Callable[[Record, dict[str, Record]], bool]:
+    """Spare what belongs to a system that this run leaves out."""
+
+    def keep(record: Record, records: dict[str, Record]) -> bool:
+        above: Record | None = record
+        while above is not None:
+            if above.type == SYSTEM_TYPE:
+                return above.name not in systems
+            above = records.get(above.parent)
+        return False
+
+    return keep
+
+
+def queues_of(systems: list[str], records: dict[str, Record]) -> set[str]:
+    """Names of the queues that these systems declare, as `status` lists them."""
+    spare = others(systems)
+    names = set()
+    for record in records.values():
+        if record.type == "aws:sqs/queue:Queue" and not spare(record, records):
+            names.add(str(record.inputs["name"]))
+        if record.type == "azure-native:storage:Queue" and not spare(record, records):
+            names.add(f"{record.inputs['accountName']}/{record.inputs['queueName']}")
+    return names
