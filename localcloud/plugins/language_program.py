@@ -4,6 +4,7 @@ Imports nothing of ours: the Python that runs it may belong to another project a
 """
 
 import asyncio
+import atexit
 import gc
 import json
 import logging
@@ -11,6 +12,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -75,5 +77,16 @@ def _is_own(file: str, folder: Path) -> bool:
     return file.startswith(str(folder)) and "site-packages" not in file
 
 
+def _end(code: int) -> None:
+    """End as Python does (threads, exit functions, output), but for taking apart each object that was made: they go
+    with the process, and that alone is a tenth of a program's time.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  what Python itself calls here
+    atexit._run_exitfuncs()  # noqa: SLF001  the same
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _end(main())

@@ -16,7 +16,9 @@ WATCH_S = 1.0
 
 
 def serve(add: Callable[[grpc.Server], None]) -> None:
-    """Serve what `add` puts on the server until SIGINT, SIGTERM or until whoever started this process is gone."""
+    """Serve what `add` puts on the server until SIGINT, SIGTERM or until whoever started this process is gone; then
+    end the process.
+    """
     parent = os.getppid()
     server = grpc.server(futures.ThreadPoolExecutor(THREADS), options=CHANNEL_OPTIONS)
     add(server)
@@ -32,3 +34,4 @@ def serve(add: Callable[[grpc.Server], None]) -> None:
     while not stopped.wait(WATCH_S) and os.getppid() == parent:
         pass
     server.stop(grace=1).wait()
+    os._exit(0)  # nothing is left to do: taking a plugin's objects apart would be a sixth of its time
