@@ -4,9 +4,11 @@ A service's `__init__.py` (`pulumi_azure_native.web`, `pulumi_aws.s3`, …) impo
 thousands of classes: a third of a program's whole time. Here such a module looks a name up in the file that the SDK's
 generator puts it into. Whatever is not found so (another naming, `import *`, `dir`) runs the real `__init__.py`, so
 that nothing is ever missing; either way it is the same object. Services imported before this one are left alone.
+The environment variable MILLRACE_WHOLE_SDK switches all of it off.
 """
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ _SHARED = ("_enums", "_inputs")
 
 def install() -> None:
     """From here on, services of the SDKs are loaded name by name. Twice does no harm."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not os.environ.get("MILLRACE_WHOLE_SDK") and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 

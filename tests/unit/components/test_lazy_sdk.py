@@ -78,3 +78,16 @@ assert storage.Queue is queue
 """
     done = _python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MILLRACE_WHOLE_SDK", "1")
+    code = """
+import sys, components
+from pulumi_azure_native import storage
+storage.Queue
+print(len([name for name in sys.modules if ".storage." in name]))
+"""
+    done = _python(code)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 30
