@@ -20,12 +20,13 @@ import msgspec
 
 from core.clients.faults import Changed, Transient
 from core.log_ingest.dead_letters import ENTRIES_PER_BLOB, DeadEntry, DeadFile, DeadMessage, FileLetters, stamp
-from core.log_ingest.file_work import Begin, Desk, FileWork
+from core.log_ingest.file_work import Begin, FileWork
 from core.log_ingest.notices import File, Notice, parse
 from core.log_ingest.ports import Container, Message, Object
 from core.log_ingest.progress import FileProgress, MessageProgress
 from core.log_ingest.rows import Chunk
 from core.log_ingest.split import Batch
+from core.log_ingest.uploads import Desk
 
 _TRIES = 5  # to write a letter that others (a drop, another redrive) write at the same moment
 Clock = Callable[[], datetime]

@@ -15,7 +15,7 @@ import msgspec
 
 from core.clients.faults import Fault
 from core.log_ingest.dead_letters import DeadLetters
-from core.log_ingest.file_work import Desk, work
+from core.log_ingest.file_work import work
 from core.log_ingest.in_hand import InHand
 from core.log_ingest.notices import File, Notice, parse
 from core.log_ingest.ports import Clients, Message, Rules
@@ -23,6 +23,7 @@ from core.log_ingest.progress import MessageProgress
 from core.log_ingest.redrive import Letter, bring_back
 from core.log_ingest.settle import settle
 from core.log_ingest.tally import Tally
+from core.log_ingest.uploads import Desk
 from core.log_ingest.verdict import End, Verdict
 from core.messages.log_ingest import RunSummary
 from core.runtime.deadline import Deadline
