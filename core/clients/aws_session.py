@@ -8,13 +8,12 @@ boto3 on a botocore session of our own, as boto3 itself has no way to take renew
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import boto3
 import botocore.session
 from botocore import UNSIGNED
-from botocore.auth import S3SigV4Auth, SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +21,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from core.clients.faults import Denied, Fault, Gone, Refused, Transient
+from core.clients.signature import signed
 
 _EXPIRED = frozenset({
     "ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidClientTokenId", "InvalidAccessKeyId",
@@ -90,10 +90,10 @@ class AwsSession:
             config=config,
         )
 
-    def sign(self, service: str, request: AWSRequest) -> None:
-        """Adds the headers that vouch for `request`. Raises Transient or Denied when there are no credentials."""
-        kind = S3SigV4Auth if service == "s3" else SigV4Auth
-        kind(self._credentials.get_frozen_credentials(), service, self._region).add_auth(request)
+    def headers(self, service: str, method: str, url: str, body: bytes = b"") -> dict[str, str]:
+        """The headers that vouch for a request. Raises Transient or Denied when there are no credentials."""
+        keys = self._credentials.get_frozen_credentials()
+        return signed(keys, method, url, service=service, region=self._region, now=datetime.now(UTC), body=body)
 
     def renew(self) -> None:
         """The next request gets new credentials: AWS called the present ones expired or invalid."""

@@ -1,4 +1,4 @@
-"""HTTP with connection reuse, timeouts and bounded retries, on urllib3 (which botocore brings along)."""
+"""HTTP with connection reuse, timeouts and bounded retries."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
-from urllib3.util import Retry, Timeout
+from urllib3.exceptions import HTTPError
 
 from core.clients.faults import InDoubt, Transient
+from core.clients.wire import NotSentError, Wire
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _NO_ANSWER = frozenset({502, 504})
 """A gateway's word that it got none from the service, which may have done its work."""
 _LONGEST_WAIT_S = 30.0
 _THROTTLED_TRIES = 20  # a server that says when to come back is healthy
-_CONNECT_S = 5.0
-_READ_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +41,7 @@ class Http:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._pool = urllib3.PoolManager(
-            num_pools=8,
-            maxsize=connections,
-            block=False,
-            ca_certs=ca_file,
-            cert_reqs="CERT_REQUIRED",
-            retries=Retry(0, redirect=0, raise_on_status=False),
-            timeout=Timeout(connect=_CONNECT_S, read=_READ_S),
-        )
+        self._wire = Wire(connections=connections, ca_file=ca_file)
         self._tries = tries
         self._clock = clock
         self._sleep = sleep
@@ -78,19 +67,17 @@ class Http:
             attempt += 1
             asked = headers() if callable(headers) else headers
             try:
-                reply = self._pool.request(method, url, body=body, headers=dict(asked), redirect=False)
-            except HTTPError as error:
-                cause = error.reason if isinstance(error, MaxRetryError) else error
-                sent = not isinstance(cause, NewConnectionError | ConnectTimeoutError)
-                unanswered += sent
+                reply = self._wire.request(method, url, body=body, headers=asked)
+                content = reply.read()
+            except (HTTPError, OSError) as error:
+                unanswered += not isinstance(error, NotSentError)
                 if not self._wait(attempt, None, until):
                     kind = InDoubt if unanswered else Transient
-                    raise kind(
-                        f"{method} {_shown(url)}: no answer after {attempt} tries ({type(error).__name__})"
-                    ) from error
+                    why = type(error.__cause__ or error).__name__
+                    raise kind(f"{method} {_shown(url)}: no answer after {attempt} tries ({why})") from error
                 continue
             unanswered += reply.status in _NO_ANSWER
-            answer = Answer(reply.status, reply.headers, reply.data, unanswered)
+            answer = Answer(reply.status, reply.headers, content, unanswered)
             if answer.status == 401 and renew is not None:
                 renew()
                 renew = None

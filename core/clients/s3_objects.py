@@ -9,11 +9,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from core.clients.aws_session import SDK_ERRORS, AwsSession, fault_of
 from core.clients.faults import Changed, Corrupt, Denied, Refused, Transient
+from core.clients.reply import Reply
 from core.clients.s3_plain import PlainGet
 
 _RESUMES = 4  # broken connections tolerated per object
@@ -67,7 +67,7 @@ class S3Objects:
         return digest.hexdigest()
 
 
-def _as_botocore(answer: BaseHTTPResponse) -> dict[str, Any]:
+def _as_botocore(answer: Reply) -> dict[str, Any]:
     """As GetObject's answer, as far as it is read here."""
     modified = answer.headers.get("Last-Modified")
     return {

@@ -1,8 +1,8 @@
 """GetObject in the plain case, at a third of the processor time that botocore's general machinery takes.
 
-The signature and the credentials are botocore's, and so is the address: seen in its own request for the bucket's first
-object. One try; whatever is not an object's content at once (a fault, a redirect, a wait, an unusual key) is botocore's
-to ask again and explain.
+The credentials are botocore's, and so is the address: seen in its own request for the bucket's first object. One try;
+whatever is not an object's content at once (a fault, a redirect, a wait, an unusual key) is botocore's to ask again and
+explain.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import threading
 from typing import Any
 from urllib.parse import quote
 
-import urllib3
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
 
 from core.clients.aws_session import AwsSession
+from core.clients.reply import Reply
+from core.clients.wire import Wire
 
 _ORDINARY = re.compile(r"(?:(?!\.)[\w.~=-]+/)*(?!\.)[\w.~=-]+", re.ASCII)
 """Keys and versions that every URL library leaves as they are written."""
@@ -33,29 +33,24 @@ class PlainGet:
         """By bucket: the address up to the key; empty: this way is not for it."""
         self._asked = threading.local()
         client.meta.events.register("before-send.s3.GetObject", self._learn)
-        self._pool = urllib3.PoolManager(
-            num_pools=8, maxsize=connections, cert_reqs="CERT_REQUIRED", retries=False,
-            timeout=Timeout(connect=5, read=60), ca_certs=session.verify if isinstance(session.verify, str) else None,
-        )  # fmt: skip
+        ca_file = session.verify if isinstance(session.verify, str) else None
+        self._wire = Wire(connections=connections, ca_file=ca_file)
 
-    def get(self, bucket: str, key: str, version: str) -> urllib3.BaseHTTPResponse | None:
+    def get(self, bucket: str, key: str, version: str) -> Reply | None:
         """The answer with its body still to be read; None: ask botocore. Raises what getting credentials raises."""
         self._asked.names = (bucket, key)
         base = self._bases.get(bucket)
         if not (base and _ORDINARY.fullmatch(key) and (not version or _ORDINARY.fullmatch(version))):
             return None
         url = base + quote(key, safe="/~") + (f"?versionId={quote(version)}" if version else "")
-        request = AWSRequest("GET", url)
-        self._session.sign("s3", request)
+        headers = self._session.headers("s3", "GET", url)
         try:
-            answer = self._pool.request(
-                "GET", url, headers=dict(request.headers.items()), preload_content=False, decode_content=False
-            )
+            answer = self._wire.request("GET", url, headers=headers)
         except HTTPError:
             return None
         if answer.status == 200:
             return answer
-        answer.drain_conn()
+        answer.close()
         return None
 
     def _learn(self, request: AWSPreparedRequest, **_: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from core.clients.aws_session import SDK_ERRORS, UNREADABLE, AwsSession, fault_of
 from core.clients.faults import Transient
+from core.clients.sqs_plain import PlainSettle
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class SqsQueue:
         self._session = session
         self._url = url
         self._client = session.client("sqs", connections=connections)
+        self._plain = PlainSettle(session, self._client, connections=connections)
 
     def receive(self, count: int, *, wait_s: int, visibility_s: int) -> Sequence[Received]:
         """Up to `count` (1–10) messages; waits up to `wait_s` (0–20) for the first. One that did not arrive as it was
@@ -56,17 +58,24 @@ class SqsQueue:
 
     def delete(self, message: Held) -> None:
         """Settles the message."""
-        self._call("delete_message", ReceiptHandle=message.receipt)
+        self._settle("DeleteMessage", "delete_message", ReceiptHandle=message.receipt)
 
     def hide(self, message: Held, seconds: int) -> None:
         """Invisible for `seconds` from now (0–43,200); 0 gives it back at once."""
-        self._call("change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=seconds)
+        self._settle(
+            "ChangeMessageVisibility", "change_message_visibility",
+            ReceiptHandle=message.receipt, VisibilityTimeout=seconds,
+        )  # fmt: skip
 
-    def _call(self, operation: str, **fields: Any) -> Any:
+    def _settle(self, operation: str, method: str, **fields: Any) -> None:
+        if not self._plain.call(operation, {"QueueUrl": self._url, **fields}):
+            self._call(method, **fields)
+
+    def _call(self, method: str, **fields: Any) -> Any:
         try:
-            return getattr(self._client, operation)(QueueUrl=self._url, **fields)
+            return getattr(self._client, method)(QueueUrl=self._url, **fields)
         except SDK_ERRORS as error:
-            raise fault_of(error, f"sqs {operation}", self._session) from error
+            raise fault_of(error, f"sqs {method}", self._session) from error
 
 
 def _messages(answer: Any) -> list[Received]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from urllib3 import HTTPHeaderDict
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from core.clients.blob import BlobContainer
 from core.clients.data_collector import DataCollector, signature
@@ -20,14 +20,18 @@ from core.clients.faults import Changed, Denied, Fault, InDoubt, Refused, Transi
 from core.clients.http import Http
 from core.clients.logs_ingestion import LogsIngestion
 from core.clients.managed_identity import ManagedIdentity
+from core.clients.wire import NotSentError
 
 Script = list[Any]
 
 
 class _Reply:
     def __init__(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.status, self.data = status, body
+        self.status, self._body = status, body
         self.headers = HTTPHeaderDict({name.replace("_", "-"): value for name, value in headers.items()})
+
+    def read(self) -> bytes:
+        return self._body
 
 
 class Wire:
@@ -39,7 +43,7 @@ class Wire:
         self.slept: list[float] = []
         self.now = 0.0
         self.http = Http(sleep=self._sleep, clock=lambda: self.now)
-        monkeypatch.setattr(self.http._pool, "request", self._request)
+        monkeypatch.setattr(self.http._wire, "request", self._request)
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -100,11 +104,6 @@ def test_a_gateways_timeout_is_no_answer_of_the_service(wire: Callable[[Script],
     assert _logs(wire([_Reply(504), _Reply(502), _Reply(503), _Reply(204)])).send(b"[]")[1] == 2
 
 
-def _refused_connection() -> MaxRetryError:
-    """As urllib3 reports it to whoever asked for no retries of its own."""
-    return MaxRetryError(None, "/", NewConnectionError(None, "refused"))  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
@@ -112,7 +111,7 @@ def _refused_connection() -> MaxRetryError:
         ([ReadTimeoutError(None, "/", "late")] * 5, InDoubt),  # type: ignore[arg-type]
         ([ProtocolError("x"), _Reply(400)], InDoubt),
         ([_Reply(504)] * 5, InDoubt),
-        ([_refused_connection()] * 5, Transient),
+        ([NotSentError("refused")] * 5, Transient),
         ([_Reply(400, b'{"error":{"code":"InvalidStream"}}')], Refused),
         ([_Reply(413)], Refused),
         ([_Reply(403)], Transient),
