@@ -48,6 +48,8 @@ class ManagedIdentity:
         self._now = now
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
+        self._asking: dict[str, threading.Lock] = {}
+        """By audience: one asks, the others wait for its answer."""
 
     def token(self, audience: str) -> str:
         """A token for `audience` (a resource such as https://storage.azure.com). Raises Transient."""
@@ -55,18 +57,23 @@ class ManagedIdentity:
 
     def fetch(self, audience: str) -> Token:
         """The same with its expiry."""
+        if (known := self._known(audience)) is not None:
+            return known
         with self._lock:
-            known = self._tokens.get(audience)
-            if known is not None and known.expires_on - self._now() > _EARLY_S:
+            asking = self._asking.setdefault(audience, threading.Lock())
+        with asking:
+            if (known := self._known(audience)) is not None:
                 return known
-            fresh = self._ask(audience)
-            self._tokens[audience] = fresh
+            fresh = self._tokens[audience] = self._ask(audience)
             return fresh
+
+    def _known(self, audience: str) -> Token | None:
+        known = self._tokens.get(audience)
+        return known if known is not None and known.expires_on - self._now() > _EARLY_S else None
 
     def forget(self, audience: str) -> None:
         """Drops the cached token: the service refused it."""
-        with self._lock:
-            self._tokens.pop(audience, None)
+        self._tokens.pop(audience, None)
 
     def bearer(self, audience: str) -> dict[str, str]:
         """The Authorization header."""

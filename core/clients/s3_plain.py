@@ -58,5 +58,5 @@ class PlainGet:
         bucket, key = getattr(self._asked, "names", ("", ""))
         url = str(request.url).partition("?")[0]
         path = quote(key, safe="/~")
-        if bucket and url.endswith(f"/{path}"):
-            self._bases[bucket] = "" if get_environ_proxies(url) else url.removesuffix(path)
+        if bucket and url.endswith(f"/{path}") and self._bases.get(bucket) != (base := url.removesuffix(path)):
+            self._bases[bucket] = "" if get_environ_proxies(url) else base

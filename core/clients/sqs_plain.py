@@ -16,6 +16,8 @@ from urllib3.exceptions import HTTPError
 from core.clients.aws_session import AwsSession
 from core.clients.wire import Wire
 
+_JSON = "application/x-amz-json-1.0"
+
 
 class PlainSettle:
     """Settles messages of one queue. Thread-safe."""
@@ -24,6 +26,7 @@ class PlainSettle:
         self._session = session
         self._url = ""
         """Empty: this way is not open."""
+        self._seen = False
         client.meta.events.register("before-send.sqs.ReceiveMessage", self._learn)
         ca_file = session.verify if isinstance(session.verify, str) else None
         self._wire = Wire(connections=connections, ca_file=ca_file)
@@ -34,7 +37,7 @@ class PlainSettle:
             return False
         body = msgspec.json.encode(fields)
         headers = self._session.headers("sqs", "POST", self._url, body)
-        headers |= {"X-Amz-Target": f"AmazonSQS.{operation}", "Content-Type": "application/x-amz-json-1.0"}
+        headers |= {"X-Amz-Target": f"AmazonSQS.{operation}", "Content-Type": _JSON}
         try:
             answer = self._wire.request("POST", self._url, headers=headers, body=body)
             answer.read()
@@ -43,7 +46,11 @@ class PlainSettle:
         return answer.status == 200
 
     def _learn(self, request: AWSPreparedRequest, **_: Any) -> None:
-        """Sees each of botocore's own requests before it is sent."""
+        """Sees botocore's own requests before they are sent, until one shows the address."""
+        if self._seen:
+            return
+        self._seen = True
         url = str(request.url)
-        usual = request.headers.get("Content-Type") in {"application/x-amz-json-1.0", b"application/x-amz-json-1.0"}
-        self._url = url if usual and "?" not in url and not get_environ_proxies(url) else ""
+        usual = request.headers.get("Content-Type") in {_JSON, _JSON.encode()}
+        if usual and "?" not in url and not get_environ_proxies(url):
+            self._url = url

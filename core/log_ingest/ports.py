@@ -5,7 +5,7 @@ All methods may be called from several threads; they fail with the kinds of `cor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -140,3 +140,5 @@ class Clients:
     failed: Container
     """The dead-letter place."""
     rules: Rules
+    early: Sequence[Callable[[], object]] = ()
+    """Calls worth beginning before their answers are needed: tokens. Whoever needs one that failed asks again."""

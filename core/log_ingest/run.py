@@ -101,6 +101,8 @@ class Run:
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
                 in_hand=InHand(), pause=self._sleep,
             )  # fmt: skip
+            for call in self._clients.early:
+                uploads.submit(call)
             try:
                 self._receive(pool, desk, limit)
             finally:
@@ -195,7 +197,8 @@ class Run:
             last = one.waiting == 0
             if not last:
                 self._files -= 1
-                self._changed.notify_all()
+                if self._files % _RECEIVE_MOST == 0:  # each waking of the receiver takes the processor from a file
+                    self._changed.notify_all()
         if last:
             self._settle(one)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import msgspec
 
+from core.clients import blob, logs_ingestion
 from core.clients.aws_session import AwsSession
 from core.clients.blob import BlobContainer
 from core.clients.data_collector import DataCollector
@@ -74,7 +76,14 @@ def connect(settings: Settings) -> Clients:
             files_at_once=settings.files_at_once, uploads_at_once=32,
             receive_wait_s=settings.receive_wait_s, visibility_s=settings.visibility_s, retry_s=settings.retry_s,
         ),
+        early=[partial(identity.token, audience) for audience in _audiences(settings)],
     )  # fmt: skip
+
+
+def _audiences(settings: Settings) -> list[str]:
+    """For whom a run needs tokens."""
+    found = [settings.source_audience, blob.AUDIENCE]
+    return found if settings.upload == "data_collector" else [*found, logs_ingestion.AUDIENCE]
 
 
 def _upload(settings: Settings, http: Http, identity: ManagedIdentity) -> LogsIngestion | DataCollector:
