@@ -108,6 +108,12 @@ class Wire:
             connection.close()
             raise
 
+    def close(self) -> None:
+        """Closes what is kept."""
+        for idle in self._idle.values():
+            while idle:
+                idle.pop().close()
+
     def _idle_one(self, origin: Origin) -> _Connection | None:
         """The one used last, unless its server closed it meanwhile."""
         idle = self._idle.get(origin)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from core.clients.faults import Changed, Corrupt, Denied, Fault, Gone, Refused, Transient
 from core.log_ingest.dead_letters import DeadEntry, FileLetters, excerpt
@@ -24,6 +25,7 @@ from core.log_ingest.verdict import End, Verdict
 from core.messages.log_ingest import Skipped
 
 _PIECE = 256 * 1024
+_AHEAD = 256 * 1024
 
 
 def work(file: File, message: Message, past: MessageProgress, desk: Desk, begin: Begin | None = None) -> Verdict:
@@ -76,6 +78,10 @@ class FileWork(Uploads):
     position: int = 0
     fetched: int = 0
     unpacked: int = 0
+    ahead: bytes = b""
+    """Fetched and not read yet."""
+    ended: bool = False
+    """Everything is fetched."""
 
     def __post_init__(self) -> None:
         """Reads what earlier runs did, and lays out the columns that all rows share."""
@@ -125,7 +131,8 @@ class FileWork(Uploads):
         if self.progress.known:
             tally.add(files_resumed=1)
         try:
-            with self.desk.streams:
+            self._fetch_ahead()
+            with self.desk.turns.turn():
                 whole = self._stream()
                 last = self.writer.rest() if whole and self.failed is None else None
             with self.lock:
@@ -185,9 +192,23 @@ class FileWork(Uploads):
             self.unpacked += len(piece)
             yield piece
 
+    def _fetch_ahead(self) -> None:
+        """The beginning, of most files everything, is waited for before it is this file's turn."""
+        parts: list[bytes] = []
+        while self.fetched < _AHEAD and not self.ended:
+            parts.append(self._fetch(self.opened.read, _AHEAD - self.fetched))
+        self.ahead = b"".join(parts)
+
     def _read(self, size: int) -> bytes:
-        piece = self.opened.read(size)
+        if self.ahead:
+            piece, self.ahead = self.ahead[:size], self.ahead[size:]
+            return piece
+        return b"" if self.ended else self._fetch(partial(self.desk.turns.read, self.opened.read), size)
+
+    def _fetch(self, read: Callable[[int], bytes], size: int) -> bytes:
+        piece = read(size)
         self.fetched += len(piece)
+        self.ended = not piece
         return piece
 
     def _take(self, batch: Batch) -> None:

@@ -23,6 +23,7 @@ from core.log_ingest.progress import MessageProgress
 from core.log_ingest.redrive import Letter, bring_back
 from core.log_ingest.settle import settle
 from core.log_ingest.tally import Tally
+from core.log_ingest.turns import Turns
 from core.log_ingest.uploads import Desk
 from core.log_ingest.verdict import End, Verdict
 from core.messages.log_ingest import RunSummary
@@ -32,7 +33,7 @@ from core.runtime.memory import share_heaps
 
 _RECEIVE_MOST = 10  # SQS's own limit
 _LINGER_S = 0.02
-_STREAMS = 4  # files read at a time: enough for the processor, each a few MB
+_TURNS = 4  # files read and split at a time: enough for the processor, each a few MB
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 
@@ -97,7 +98,7 @@ class Run:
                 clients=self._clients, rules=self._rules, letters=self._letters, tally=self._tally, uploads=uploads,
                 room=threading.Semaphore(self._rules.uploads_at_once + self._rules.uploads_at_once // 4),
                 late=lambda: self._deadline.passed(self._rules.finish_s),
-                streams=threading.Semaphore(_STREAMS),
+                turns=Turns(_TURNS),
                 until=self._deadline.started + min(self._rules.finish_s, self._deadline.limit_s), now=self._now,
                 in_hand=InHand(), pause=self._sleep,
             )  # fmt: skip

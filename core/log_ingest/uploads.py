@@ -19,6 +19,7 @@ from core.log_ingest.ports import Clients, Message, Object, Rules
 from core.log_ingest.progress import FileProgress, MessageProgress
 from core.log_ingest.rows import Chunk
 from core.log_ingest.tally import Tally
+from core.log_ingest.turns import Turns
 
 _UNDER_WAY = 6
 _PAUSES_S = (0.2, 0.5, 1, 2, *[5] * 16)
@@ -38,9 +39,8 @@ class Desk:
     """One for each chunk that may wait or be under way, over all files: bounds memory."""
     late: Callable[[], bool]
     """Time to pause what is in hand."""
-    streams: threading.Semaphore
-    """One for each file that may be read and split at a time: bounds memory, and more would only wait for each other's
-    turn on the processor."""
+    turns: Turns
+    """One for each file that is read and split."""
     until: float
     """No upload is tried again after this moment (monotonic)."""
     now: Callable[[], datetime]
