@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -351,3 +352,16 @@ def test_rows_that_were_accepted_are_noted_however_long_the_storage_is_down() ->
     assert (summary.files_done, summary.records_out, down) == (1, 12_000, [0])
     assert len(world.slept) == 15
     assert sorted(world.texts()) == sorted(texts)
+
+
+def test_what_is_worth_beginning_early_is_begun_and_may_fail() -> None:
+    world, asked = World(), threading.Event()
+
+    def fail() -> None:
+        asked.set()
+        raise Transient("no token yet")
+
+    world.early = [fail]
+    world.feed("a", lines('{"a":1}'))
+    assert world.run().files_done == 1
+    assert asked.is_set()

@@ -214,6 +214,7 @@ class World:
     failed: MemoryContainer = field(default_factory=MemoryContainer)
     rules: Rules = field(default_factory=lambda: Rules(receive_wait_s=0, files_at_once=4, uploads_at_once=4))
     slept: list[float] = field(default_factory=list)
+    early: list[Callable[[], object]] = field(default_factory=list)
     today: datetime = datetime(2025, 10, 31, 18, 0, tzinfo=UTC)
 
     def __post_init__(self) -> None:
@@ -227,7 +228,7 @@ class World:
     def run(self, **rules: Any) -> RunSummary:
         clients = Clients(
             queue=self.queue, objects=self.objects, upload=self.table, progress=self.progress, failed=self.failed,
-            rules=replace(self.rules, **rules),
+            rules=replace(self.rules, **rules), early=self.early,
         )  # fmt: skip
         deadline = Deadline(300, clock=self.clock)
         return Run(clients, clients.rules, deadline, Log(), now=lambda: self.today, sleep=self.slept.append).execute()
