@@ -89,6 +89,8 @@ class LocalStack:
 
     def ensure(self, say: Say) -> Supervisor:
         """The supervisor, started in the background if need be; `say` hears about long steps."""
+        if self.running() is None:
+            self._require_local()
         private_folder(self.home)
         with (self.home / "start.lock").open("w") as lock:
             # Two first runs at once: the second waits, then finds the first one's supervisor.
@@ -98,6 +100,19 @@ class LocalStack:
                 say("its code has changed: starting it anew")
                 self.stop()
             return self.running() or self._start(say)
+
+    def _require_local(self) -> None:
+        """Nobody takes a laptop for production: a local stack has the local subscription."""
+        ours, said = (
+            load_program(self.root, stack, None).config.get("azure-native:subscriptionId")
+            for stack in ("local", self.stack)
+        )
+        if said != ours:
+            raise LocalCloudError(
+                f"STOP: stack {self.stack} is not local: its azure-native:subscriptionId must be that of "
+                f"Pulumi.local.yaml, got {said}; nothing was done. To see what it would get, run ./millrace preview "
+                f"--stack {self.stack}; for another local stack: cp Pulumi.local.yaml Pulumi.other.yaml"
+            )
 
     def _start(self, say: Say) -> Supervisor:
         if full := disk.problem(self.home):
