@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+import weakref
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple, cast
@@ -77,6 +78,7 @@ class Wire:
         self._idle: dict[Origin, list[_Connection]] = {}
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._idle)
 
     def request(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
         """The answer's head, its body still to be read. Raises NotSentError, or another of urllib3's HTTPErrors."""
@@ -109,10 +111,8 @@ class Wire:
             raise
 
     def close(self) -> None:
-        """Closes what is kept."""
-        for idle in self._idle.values():
-            while idle:
-                idle.pop().close()
+        """Closes what is kept; also done when nobody has this any more."""
+        _close_all(self._idle)
 
     def _idle_one(self, origin: Origin) -> _Connection | None:
         """The one used last, unless its server closed it meanwhile."""
@@ -138,6 +138,12 @@ class Wire:
                     context.load_default_certs()
                 self._context = context
             return self._context
+
+
+def _close_all(kept: dict[Origin, list[_Connection]]) -> None:
+    for idle in kept.values():
+        while idle:
+            idle.pop().close()
 
 
 @lru_cache(64)
