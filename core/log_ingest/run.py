@@ -115,14 +115,14 @@ class Run:
         summary = self._tally.summary
         while True:
             self._keep_hidden()
+            free = self._room(_RECEIVE_MOST)  # may wait: the time is looked at after it
+            before = self._files
             if self._deadline.passed(limit):
                 summary.stopped = "deadline"
                 return
             if self._tally.outage:
                 summary.stopped = "outage"
                 return
-            free = self._room(_RECEIVE_MOST)
-            before = self._files
             if free <= 0:
                 self._wait_for_change(before)
                 continue

@@ -46,7 +46,10 @@ def test_objects_and_versions_are_read_the_plain_way(local: Local, monkeypatch: 
         assert body == (b"first" if made is first else b"second" * 100_000)
         opened.close()
     assert asked == []
-    assert objects.open(name, key, None).modified == by_botocore.modified
+    last = objects.open(name, key, None)
+    assert last.modified == by_botocore.modified
+    for opened in (last, by_botocore):
+        opened.close()
 
 
 def test_what_is_refused_is_explained_by_botocore(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -222,7 +222,7 @@ def test_a_file_too_big_for_one_run_goes_on_in_the_next() -> None:
         summary = world.run(uploads_at_once=1)
         assert reads[0] < 12
         if world.queue.messages:
-            assert summary.messages_returned == 1
+            assert summary.messages_returned == summary.messages_received >= 1
             assert summary.records_out > 0
     assert reads[0] > 1
     assert sorted(world.texts()) == sorted(texts)
