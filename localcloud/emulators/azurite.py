@@ -29,6 +29,8 @@ from localcloud.emulators.private_files import keep_private, private_folder, wri
 
 SLOTS: Final = 24
 START_LIMIT_S: Final = 30.0
+START_TRIES: Final = 3
+"""Somebody may take a port in the moment between its choice and Azurite's start; the next try chooses another."""
 STOP_LIMIT_S: Final = 8.0
 SAS_LIFETIME_S: Final = 86_400
 RESTART_S: Final = (0.2, 30.0)
@@ -67,7 +69,13 @@ class Azurite:
         """
         installed = await install_azurite(say)
         await self._end_leftover()
-        await self._launch(installed)
+        for tries_left in reversed(range(START_TRIES)):
+            try:
+                await self._launch(installed)
+                break
+            except RuntimeError:
+                if not tries_left:
+                    raise
         self._keeper = asyncio.get_running_loop().create_task(self._keep(installed))
 
     async def _keep(self, installed: Path) -> None:
