@@ -1,5 +1,6 @@
 """Dead letters as a person meets them: something is bad, list says why, it is mended, redrive brings it in once."""
 
+import asyncio
 import json
 import os
 import random
@@ -17,6 +18,7 @@ from azure.storage.queue import QueueClient
 
 from localcloud.supervisor.shapes import Outside
 from tests.e2e.project import Project
+from tests.integration.host.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux")
 LINES, PAD, JOBS = 20_000, "x" * 60, 5
@@ -179,6 +181,7 @@ def test_ctrl_c_stops_it_and_a_second_command_is_told_who_is_first(cloud: Projec
 
 
 def test_poison_messages_go_back_when_their_step_is_mended(cloud: Project) -> None:
+    asyncio.run(until(lambda: len(listed(cloud, "--kind", "storage")) >= JOBS, limit_s=90))  # five tries each
     found = listed(cloud, "--kind", "storage")
     assert sorted(entry["excerpt"] for entry in found) == [f'{{"n": {number}}}' for number in range(JOBS)]
     assert {(entry["origin"], entry["system"], entry["attempts"]) for entry in found} == {("jobs", "log_ingest", 5)}
