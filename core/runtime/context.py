@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from core.runtime.deadline import Deadline
 from core.runtime.log import Log
 
 Clients = TypeVar("Clients")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,18 +23,33 @@ class Context(Generic[Clients]):
     trace_id: str
     """32 hex digits (W3C Trace Context)."""
     span_id: str
+    """16 hex digits: this invocation."""
     attempt: int
-    """1 at the first delivery."""
+    """1 at the first delivery; with an envelope, sends and deliveries of the work together."""
     deadline: Deadline
     clients: Clients
     log: Log
+    message_id: str = ""
+    """The envelope's id, "" without one."""
+
+    @property
+    def traceparent(self) -> str:
+        """W3C Trace Context for what this invocation sends on."""
+        return f"00-{self.trace_id}-{self.span_id}-01"
 
 
-def trace_of(traceparent: str | None) -> tuple[str, str]:
-    """Trace id and a new span id: the caller's trace when `traceparent` is well formed, else a new one."""
-    fields = (traceparent or "").split("-")
-    if len(fields) >= 4 and len(fields[1]) == 32 and len(fields[2]) == 16:
-        trace = fields[1].lower()
-        if trace.strip("0") and not trace.strip("0123456789abcdef"):
-            return trace, secrets.token_hex(8)
-    return secrets.token_hex(16), secrets.token_hex(8)
+class Trace(NamedTuple):
+    """Where an invocation stands in its trace."""
+
+    trace_id: str
+    span_id: str
+    """A new one."""
+    parent_id: str
+    """The caller's span; "" at the trace's beginning."""
+
+
+def trace_of(traceparent: str | None) -> Trace:
+    """A new span in the caller's trace when `traceparent` is well formed, else in a new one."""
+    if found := _TRACEPARENT.match((traceparent or "").lower()):
+        return Trace(found[1], secrets.token_hex(8), found[2])
+    return Trace(secrets.token_hex(16), secrets.token_hex(8), "")

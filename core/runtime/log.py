@@ -25,6 +25,11 @@ class _Stdout(logging.Handler):
         sys.stdout.flush()
 
 
+def now() -> str:
+    """The time as lines give it: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def start() -> None:
     """Makes the logger speak at INFO; adds stdout only where nobody else would carry the lines. Repeatable."""
     _logger.setLevel(logging.INFO)
@@ -52,6 +57,5 @@ class Log:
         self._write(logging.ERROR, event, fields)
 
     def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": time, "level": logging.getLevelName(level).lower(), "event": event, **self._names, **fields}
+        line = {"time": now(), "level": logging.getLevelName(level).lower(), "event": event, **self._names, **fields}
         _logger.log(level, "%s", _encode(line).decode())

@@ -12,10 +12,11 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from core.runtime.context import Context, trace_of
+from core.messages.envelope import Envelope, unpack, version_of
+from core.runtime.context import Context, Trace, trace_of
 from core.runtime.deadline import Deadline
-from core.runtime.decode import Undecodable, decode
-from core.runtime.log import Log
+from core.runtime.decode import Undecodable, decode, excerpt
+from core.runtime.log import Log, now
 from core.runtime.outcome import Dead, Done, Outcome, Retry
 from core.runtime.settings import SettingsError, read
 
@@ -31,6 +32,14 @@ class Delivery:
     invocation_id: str
     traceparent: str | None = None
     attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Opened:
+    """A message out of its envelope, if it had one; `message` is Dead when it cannot be handled."""
+
+    message: msgspec.Struct | Dead
+    envelope: Envelope | None = None
 
 
 class Step:
@@ -75,31 +84,57 @@ class Step:
 
     async def serve(self, message: bytes | msgspec.Struct, delivery: Delivery) -> None:
         """Runs the handler on one message and writes the invocation's line. Raises NotDone unless it is done."""
-        trace_id, span_id = trace_of(delivery.traceparent)
-        log = Log(function=self.name, invocation_id=delivery.invocation_id, trace_id=trace_id)
+        opened = self._open(message)
+        trace = trace_of(opened.envelope.traceparent if opened.envelope else delivery.traceparent)
+        log = Log(function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id)
         deadline = Deadline(self._time_limit_s)
-        began = time.monotonic()
+        started, began = now(), time.monotonic()
         fault: BaseException | None = None
         try:
-            clients = await asyncio.to_thread(self.clients)
-            context = Context(
-                function=self.name, invocation_id=delivery.invocation_id, trace_id=trace_id, span_id=span_id,
-                attempt=delivery.attempt, deadline=deadline, clients=clients, log=log,
-            )  # fmt: skip
-            outcome = await self._outcome(message, context)
+            outcome = await self._outcome(opened, delivery, trace, deadline, log)
         except Exception as error:  # noqa: BLE001 - whatever it was, the line is written and the platform delivers again
             fault = error
             outcome = Retry(f"{type(error).__name__}: {error}")
-        _report(log, outcome, time.monotonic() - began)
+        _report(log, outcome, trace, started, time.monotonic() - began)
         if not isinstance(outcome, Done):
             raise NotDone(outcome.reason) from fault
 
-    async def _outcome(self, message: bytes | msgspec.Struct, context: Context[Any]) -> Outcome:
-        if isinstance(message, bytes):
-            try:
-                message = decode(message, self._kind)
-            except Undecodable as error:
-                return Dead(str(error))
+    def _open(self, message: bytes | msgspec.Struct) -> _Opened:
+        """Takes a message out of its envelope and decodes it."""
+        if not isinstance(message, bytes):
+            return _Opened(message=message)
+        envelope = None
+        try:
+            envelope = unpack(message)
+            if envelope is None:
+                return _Opened(message=decode(message, self._kind))
+            self._check(envelope)
+            return _Opened(message=decode(bytes(envelope.body), self._kind), envelope=envelope)
+        except msgspec.ValidationError as error:
+            return _Opened(message=Dead(f"body must be an envelope: {error}; got {excerpt(message)}"))
+        except Undecodable as error:
+            return _Opened(message=Dead(str(error)), envelope=envelope)
+
+    def _check(self, envelope: Envelope) -> None:
+        wanted, version = self._kind.__name__, version_of(self._kind)
+        if (envelope.type, envelope.version) != (wanted, version):
+            raise Undecodable(
+                f"message {envelope.id}: must be a {wanted} of version {version}, got a {envelope.type} of version "
+                f"{envelope.version}; send {wanted} to the queue of {self.name}, or deploy sender and receiver together"
+            )
+
+    async def _outcome(
+        self, opened: _Opened, delivery: Delivery, trace: Trace, deadline: Deadline, log: Log
+    ) -> Outcome:
+        message, envelope = opened.message, opened.envelope
+        if isinstance(message, Dead):
+            return message
+        clients = await asyncio.to_thread(self.clients)
+        context = Context(
+            function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id, span_id=trace.span_id,
+            attempt=delivery.attempt + (envelope.attempt - 1 if envelope else 0), deadline=deadline, clients=clients,
+            log=log, message_id=envelope.id if envelope else "",
+        )  # fmt: skip
         assert self._handle is not None  # noqa: S101 - checked when it was imported
         if inspect.iscoroutinefunction(self._handle):
             outcome: Outcome = await self._handle(message, context)
@@ -108,9 +143,10 @@ class Step:
         return outcome
 
 
-def _report(log: Log, outcome: Outcome, seconds: float) -> None:
+def _report(log: Log, outcome: Outcome, trace: Trace, started: str, seconds: float) -> None:
     """The one line that ends an invocation."""
     fields: dict[str, Any] = {"outcome": type(outcome).__name__.lower(), "seconds": round(seconds, 3)}
+    fields |= {"started": started, "span_id": trace.span_id, "parent_id": trace.parent_id}
     if isinstance(outcome, Done):
         if outcome.counts is not None:
             fields["counts"] = dict(outcome.counts)

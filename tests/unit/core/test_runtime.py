@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.messages.envelope import pack
 from core.messages.ticks import TimerTick
 from core.runtime import log
 from core.runtime.context import Context, trace_of
@@ -103,6 +104,45 @@ def test_an_undecodable_message_is_dead_and_shows_its_beginning(
     assert lines[0]["outcome"] == "dead"
 
 
+def test_an_envelope_is_taken_off_and_its_trace_goes_on(
+    monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, Any]]
+) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def handle(order: Order, context: Context[None]) -> Outcome:
+        seen.append((order.number, context.message_id, context.attempt, context.traceparent))
+        return Done()
+
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    step = Step("fetch", _module(monkeypatch, handle=handle), time_limit_s=10)
+    _serve(step, pack(Order(7), id="run-1/1", traceparent=traceparent, attempt=3))
+    line = lines[0]
+    assert (line["trace_id"], line["parent_id"]) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    assert seen == [(7, "run-1/1", 4, f"00-0af7651916cd43dd8448eb211c80319c-{line['span_id']}-01")]
+    assert line["started"] <= line["time"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "Other"}, "must be a Order of version 1, got a Other of version 1"),
+        ({"version": 2}, "must be a Order of version 1, got a Order of version 2"),
+        ({"body": {"number": "x"}}, "body must be a Order"),
+        ({"attempt": "x"}, "body must be an envelope"),
+    ],
+)
+def test_an_envelope_that_does_not_fit_is_dead(
+    monkeypatch: pytest.MonkeyPatch, lines: list[dict[str, Any]], change: dict[str, Any], reason: str
+) -> None:
+    def handle(order: Order, context: Context[None]) -> Outcome:
+        raise AssertionError
+
+    fields = json.loads(pack(Order(7), id="1", traceparent="")) | change
+    with pytest.raises(NotDone, match=reason):
+        _serve(Step("fetch", _module(monkeypatch, handle=handle), time_limit_s=10), json.dumps(fields).encode())
+    assert lines[0]["outcome"] == "dead"
+
+
 def test_a_handler_without_a_typed_message_is_refused_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError, match="annotated with a msgspec Struct"):
         Step("x", _module(monkeypatch, handle=lambda _, __: None), time_limit_s=1)
@@ -145,9 +185,10 @@ def test_the_app_binds_what_the_manifest_lists(
 
 
 def test_trace_continues_the_callers_or_begins_anew() -> None:
-    trace, span = trace_of("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    assert trace == "0af7651916cd43dd8448eb211c80319c"
-    assert len(span) == 16
+    trace = trace_of("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert (trace.trace_id, trace.parent_id) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+    assert len(trace.span_id) == 16
+    assert trace.span_id != trace.parent_id
     for bad in (
         None,
         "",
@@ -156,6 +197,7 @@ def test_trace_continues_the_callers_or_begins_anew() -> None:
         "00-" + "g" * 32 + "-" + "1" * 16 + "-01",
     ):
         assert len(trace_of(bad)[0]) == 32
+        assert trace_of(bad).parent_id == ""
         assert trace_of(bad)[0] != trace_of(bad)[0]
 
 
