@@ -9,7 +9,7 @@ import typer
 from cli.project import ROOT
 from cli.screen import Screen, Step
 
-NAMES = ("log_ingest", "scaling", "growth", "package", "startup", "pulumi", "cold_start", "latency")
+NAMES = ("log_ingest", "scaling", "growth", "package", "startup", "pulumi", "cold_start", "latency", "host")
 
 
 def bench(

@@ -20,9 +20,11 @@ app = typer.Typer(
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids as list shows them, or their beginnings.")]
 Kinds = Annotated[list[str] | None, typer.Option(help="sqs, storage, line, file, message (repeatable).")]
 System = Annotated[str, typer.Option(help="Only this system's.")]
+App = Annotated[str, typer.Option(help="Only what this app could not handle (a part of its name).")]
 Origin = Annotated[str, typer.Option(help="Only from this queue or file (a part of its name).")]
 Reason = Annotated[str, typer.Option(help="Only with this text in their reason.")]
 Since = Annotated[str, typer.Option(help="Only since then: 2h, 30m, 3d, or 2026-11-26T10:00 (UTC).")]
+Before = Annotated[str, typer.Option(help="Only older: found dead before then, written as with --since.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -34,16 +36,18 @@ Rate = Annotated[str, typer.Option(help="At most so many a second: 5 or 5/s; wit
 def list_(
     kind: Kinds = None,
     system: System = "",
+    app: App = "",
     origin: Origin = "",
     reason: Reason = "",
     since: Since = "",
+    before: Before = "",
     limit: Limit = None,
     json: Json = False,
 ) -> None:
     """What is dead, and why; --json gives all of it. Next: ./millrace dlq show ID, redrive."""
     from localcloud.deadletters.acting import dead_letters
 
-    screen, wanted = Screen(json=json), _filter(None, kind, system, origin, reason, since, limit)
+    screen, wanted = Screen(json=json), _filter(None, kind, system, app, origin, reason, since, before, limit)
     with dead_letters(local_stack()) as dead:
         found = dead.listing(wanted)
     screen.document(found)
@@ -90,9 +94,11 @@ def redrive(
     ids: Ids = None,
     kind: Kinds = None,
     system: System = "",
+    app: App = "",
     origin: Origin = "",
     reason: Reason = "",
     since: Since = "",
+    before: Before = "",
     limit: Limit = None,
     rate: Rate = "",
     dry_run: DryRun = False,
@@ -100,7 +106,7 @@ def redrive(
     json: Json = False,
 ) -> None:
     """Send dead letters back to be tried again. Interrupted, it loses and doubles nothing. Next: wait, dlq list."""
-    wanted = _filter(ids, kind, system, origin, reason, since, limit)
+    wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
     screen = Screen(json=json)
     report = _act("redrive", wanted, rate, screen, dry_run=dry_run, yes=yes)
     screen.document(report)
@@ -112,9 +118,11 @@ def drop(
     ids: Ids = None,
     kind: Kinds = None,
     system: System = "",
+    app: App = "",
     origin: Origin = "",
     reason: Reason = "",
     since: Since = "",
+    before: Before = "",
     limit: Limit = None,
     rate: Rate = "",
     dry_run: DryRun = False,
@@ -122,7 +130,7 @@ def drop(
     json: Json = False,
 ) -> None:
     """Remove dead letters for good. Next: ./millrace dlq list."""
-    wanted = _filter(ids, kind, system, origin, reason, since, limit)
+    wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
     screen = Screen(json=json)
     report = _act("drop", wanted, rate, screen, dry_run=dry_run, yes=yes)
     screen.document(report)
@@ -149,20 +157,34 @@ def _act(verb: "Verb", wanted: "Filter", rate: str, screen: Screen, *, dry_run: 
 
 
 def _filter(
-    ids: list[str] | None, kinds: list[str] | None, system: str, origin: str, reason: str, since: str, limit: int | None
+    ids: list[str] | None,
+    kinds: list[str] | None,
+    system: str,
+    app: str,
+    origin: str,
+    reason: str,
+    since: str,
+    before: str,
+    limit: int | None,
 ) -> "Filter":
-    from localcloud.deadletters.entry import KINDS, Filter, moment
+    from localcloud.deadletters.entry import KINDS, Filter
 
     for kind in kinds or []:
         if kind not in KINDS:
             raise typer.BadParameter(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    try:
-        begin = moment(since, datetime.now(UTC)) if since else None
-    except ValueError as error:
-        raise typer.BadParameter(f"--since {error}") from error
     return Filter(
-        ids=ids or [], kinds=kinds or [], system=system, origin=origin, reason=reason, since=begin, limit=limit
-    )
+        ids=ids or [], kinds=kinds or [], system=system, app=app, origin=origin, reason=reason,
+        since=_moment("--since", since), before=_moment("--before", before), limit=limit,
+    )  # fmt: skip
+
+
+def _moment(option: str, text: str) -> datetime | None:
+    from localcloud.deadletters.entry import moment
+
+    try:
+        return moment(text, datetime.now(UTC)) if text else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {error}") from error
 
 
 def _rate(text: str) -> float:

@@ -35,7 +35,7 @@ class Context(Generic[Clients]):
     @property
     def traceparent(self) -> str:
         """W3C Trace Context for what this invocation sends on."""
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return traceparent(self.trace_id, self.span_id)
 
 
 class Trace(NamedTuple):
@@ -47,9 +47,19 @@ class Trace(NamedTuple):
     parent_id: str
     """The caller's span; "" at the trace's beginning."""
 
+    @property
+    def traceparent(self) -> str:
+        """For what this invocation sends on."""
+        return traceparent(self.trace_id, self.span_id)
 
-def trace_of(traceparent: str | None) -> Trace:
-    """A new span in the caller's trace when `traceparent` is well formed, else in a new one."""
-    if found := _TRACEPARENT.match((traceparent or "").lower()):
+
+def traceparent(trace_id: str, span_id: str) -> str:
+    """W3C Trace Context, sampled."""
+    return f"00-{trace_id}-{span_id}-01"
+
+
+def trace_of(parent: str | None) -> Trace:
+    """A new span in the caller's trace when `parent` is well formed, else in a new one."""
+    if found := _TRACEPARENT.match((parent or "").lower()):
         return Trace(found[1], secrets.token_hex(8), found[2])
     return Trace(secrets.token_hex(16), secrets.token_hex(8), "")

@@ -16,8 +16,8 @@ import msgspec
 
 from core.messages.ticks import TimerTick
 from core.runtime import log
-from core.runtime.manifest import Function, Manifest, Timer, Trigger
-from core.runtime.step import Delivery, Step
+from core.runtime.manifest import Function, Manifest, Queue, Timer, Trigger
+from core.runtime.step import Aside, Delivery, Step
 
 Entry = Callable[..., Awaitable[None]]
 
@@ -40,7 +40,7 @@ def _bind(app: func.FunctionApp, function: Function, step: Step) -> Any:
         bind = app.timer_trigger(arg_name="message", schedule=trigger.schedule, run_on_startup=False, use_monitor=True)
         return bind(_on_timer(step))
     bind = app.queue_trigger(arg_name="message", queue_name=trigger.queue, connection=trigger.connection)
-    return bind(_on_queue(step))
+    return bind(_on_queue(step, trigger))
 
 
 def _on_timer(step: Step) -> Entry:
@@ -50,14 +50,18 @@ def _on_timer(step: Step) -> Entry:
     return run
 
 
-def _on_queue(step: Step) -> Entry:
+def _on_queue(step: Step, trigger: Queue) -> Entry:
+    from core.runtime.poison import PoisonQueue  # its HTTP client is no timer's business
+
+    poison = PoisonQueue(trigger)
+
     async def run(message: func.QueueMessage, context: func.Context) -> None:
-        await step.serve(message.get_body(), _delivery(context, attempt=message.dequeue_count or 1))
+        await step.serve(message.get_body(), _delivery(context, attempt=message.dequeue_count or 1, aside=poison))
 
     return run
 
 
-def _delivery(context: func.Context, *, attempt: int) -> Delivery:
+def _delivery(context: func.Context, *, attempt: int, aside: Aside | None = None) -> Delivery:
     trace: Any = context.trace_context  # absent where the host sends none
     parent = None if trace is None else trace.trace_parent
-    return Delivery(invocation_id=context.invocation_id, traceparent=parent, attempt=attempt)
+    return Delivery(invocation_id=context.invocation_id, traceparent=parent, attempt=attempt, aside=aside)

@@ -65,3 +65,13 @@ def ca_file() -> str | None:
 def identity_endpoint() -> tuple[str, str]:
     """The platform's managed identity endpoint and its header's value; empty strings where the platform has none."""
     return os.environ.get("IDENTITY_ENDPOINT", ""), os.environ.get("IDENTITY_HEADER", "")
+
+
+def queue_connection(prefix: str) -> tuple[str, str]:
+    """Address and client id of a trigger's identity-based connection. Raises SettingsError."""
+    found = [os.environ.get(f"{prefix}__{name}", "") for name in ("queueServiceUri", "clientId")]
+    if not all(found):
+        raise SettingsError(
+            f"{prefix}__queueServiceUri and {prefix}__clientId must be set; declare the queue's trigger"
+        )
+    return found[0], found[1]

@@ -8,11 +8,12 @@ import inspect
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints
 
 import msgspec
 
 from core.messages.envelope import Envelope, unpack, version_of
+from core.messages.poison import Poison, wrap
 from core.runtime.context import Context, Trace, trace_of
 from core.runtime.deadline import Deadline
 from core.runtime.decode import Undecodable, decode, excerpt
@@ -25,6 +26,16 @@ class NotDone(Exception):  # noqa: N818 - the platform only sees that the invoca
     """Raised to the platform so that it delivers the message again (and in the end moves it to the poison queue)."""
 
 
+class Aside(Protocol):
+    """The place for messages that will never be handled."""
+
+    def text(self, body: bytes) -> str:
+        """The message as it stands in its queue."""
+
+    def send(self, message: bytes) -> None:
+        """Keeps it; returns when it is safe."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
     """What the trigger knows about this delivery."""
@@ -32,6 +43,8 @@ class Delivery:
     invocation_id: str
     traceparent: str | None = None
     attempt: int = 1
+    aside: Aside | None = None
+    """None: a lasting fault fails the invocation, and the platform puts the message aside after its last try."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +96,10 @@ class Step:
             return self._clients
 
     async def serve(self, message: bytes | msgspec.Struct, delivery: Delivery) -> None:
-        """Runs the handler on one message and writes the invocation's line. Raises NotDone unless it is done."""
+        """Runs the handler on one message and writes the invocation's line.
+
+        Returns when the platform may forget the message: it is done, or dead and put aside. Raises NotDone otherwise.
+        """
         opened = self._open(message)
         trace = trace_of(opened.envelope.traceparent if opened.envelope else delivery.traceparent)
         log = Log(function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id)
@@ -95,9 +111,30 @@ class Step:
         except Exception as error:  # noqa: BLE001 - whatever it was, the line is written and the platform delivers again
             fault = error
             outcome = Retry(f"{type(error).__name__}: {error}")
+        kept = False
+        if isinstance(outcome, Dead) and isinstance(message, bytes) and delivery.aside is not None:
+            kept = await self._put_aside(message, outcome.reason, opened, delivery, trace, log)
         _report(log, outcome, trace, started, time.monotonic() - began)
-        if not isinstance(outcome, Done):
+        if not kept and not isinstance(outcome, Done):
             raise NotDone(outcome.reason) from fault
+
+    async def _put_aside(
+        self, message: bytes, reason: str, opened: _Opened, delivery: Delivery, trace: Trace, log: Log
+    ) -> bool:
+        """Whether the message is safe elsewhere. When not, it stays where it is, and the platform tries again."""
+        aside, envelope = delivery.aside, opened.envelope
+        assert aside is not None  # noqa: S101 - the caller looked
+        try:
+            poison = Poison(reason=reason, function=self.name, time=now(), body=aside.text(message))
+            body = wrap(
+                poison, id=envelope.id if envelope else delivery.invocation_id, traceparent=trace.traceparent,
+                attempt=_attempt(opened, delivery),
+            )  # fmt: skip
+            await asyncio.to_thread(aside.send, body)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message is still in its queue
+            log.warning("not put aside", reason=f"{type(error).__name__}: {error}")
+            return False
+        return True
 
     def _open(self, message: bytes | msgspec.Struct) -> _Opened:
         """Takes a message out of its envelope and decodes it."""
@@ -132,7 +169,7 @@ class Step:
         clients = await asyncio.to_thread(self.clients)
         context = Context(
             function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id, span_id=trace.span_id,
-            attempt=delivery.attempt + (envelope.attempt - 1 if envelope else 0), deadline=deadline, clients=clients,
+            attempt=_attempt(opened, delivery), deadline=deadline, clients=clients,
             log=log, message_id=envelope.id if envelope else "",
         )  # fmt: skip
         assert self._handle is not None  # noqa: S101 - checked when it was imported
@@ -141,6 +178,11 @@ class Step:
         else:
             outcome = await asyncio.to_thread(self._handle, message, context)
         return outcome
+
+
+def _attempt(opened: _Opened, delivery: Delivery) -> int:
+    """Sends and deliveries together."""
+    return delivery.attempt + (opened.envelope.attempt - 1 if opened.envelope else 0)
 
 
 def _report(log: Log, outcome: Outcome, trace: Trace, started: str, seconds: float) -> None:

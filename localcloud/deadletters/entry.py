@@ -31,6 +31,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """
     system: str
     """Which system it belongs to; empty for none."""
+    app: str = ""
+    """Whose step could not handle it; empty where that is not known."""
     origin: str
     """The queue that it came from, or the file (bucket/key)."""
     reason: str
@@ -52,11 +54,14 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Ids or their beginnings."""
     kinds: list[str] = []
     system: str = ""
+    app: str = ""
+    """A part of its name."""
     origin: str = ""
     """A part of it."""
     reason: str = ""
     """A part of it, in any case."""
     since: datetime | None = None
+    before: datetime | None = None
     limit: int | None = None
 
     @property
@@ -79,9 +84,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             (not self.ids or any(entry.id.startswith(one) for one in self.ids))
             and (not self.kinds or entry.kind in self.kinds)
             and self.system in ("", entry.system)
+            and self.app in entry.app
             and self.origin in entry.origin
             and self.reason.casefold() in entry.reason.casefold()
             and (self.since is None or datetime.fromisoformat(entry.time) >= self.since)
+            and (self.before is None or datetime.fromisoformat(entry.time) < self.before)
         )
 
 

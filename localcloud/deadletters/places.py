@@ -1,7 +1,9 @@
 """Which dead-letter places a running stack has: found in what it declares, opened as the operator."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +22,14 @@ from localcloud.deadletters.place import DeadLetterError, Place
 from localcloud.deadletters.sqs_place import SqsPlace
 from localcloud.deadletters.storage_place import StoragePlace
 from localcloud.engine.state import Record
+from localcloud.host.poison_notes import read as read_notes
 from localcloud.session.local import LocalStack
 from localcloud.session.systems import SYSTEM_TYPE
 from localcloud.supervisor.shapes import Operator, PoisonMove, PoisonMoved
 
 POISON: Final = "-poison"
 SQS_QUEUE: Final = "aws:sqs/queue:Queue"
+APP: Final = "azure-native:web:WebApp"
 STORAGE_QUEUE: Final = "azure-native:storage:Queue"
 
 
@@ -41,7 +45,7 @@ class _Finder:
         self._supervisor = stack.require()
         self._operator = self._supervisor.call("GET", "/operator", None, Operator)
         self._records, self._outputs = stack.records(), stack.outputs()
-        self._holds = stack.home / "dlq"
+        self._holds, self._apps = stack.home / "dlq", stack.home / "apps"
         self._http = Http(ca_file=self._operator.endpoints["ca_file"], connections=16)
         self._identity = ManagedIdentity(
             self._http, endpoint=self._operator.identity_endpoint, header=self._operator.identity_header,
@@ -82,6 +86,7 @@ class _Finder:
         for record in self._of_type(STORAGE_QUEUE):
             account, poison = str(record.inputs["accountName"]), str(record.inputs["queueName"])
             if poison.endswith(POISON):
+                app = self._app_of(account, poison.removesuffix(POISON))
                 client = QueueClient(
                     f"{self._operator.endpoints['queue']}/{account}", poison, credential=_Credential(self._identity),
                     connection_verify=self._operator.endpoints["ca_file"], retry_total=3,
@@ -89,7 +94,19 @@ class _Finder:
                 yield StoragePlace(
                     client, _Mover(self._supervisor), account=account, queue=poison.removesuffix(POISON),
                     system=self._system(record), holds=self._file(f"{account}-{poison}"),
+                    app=app, why=partial(read_notes, self._apps / app / "host") if app else dict,
                 )  # fmt: skip
+
+    def _app_of(self, account: str, queue: str) -> str:
+        """The app whose step the queue triggers, by the settings of its connection; empty for none."""
+        setting = (
+            f"{queue.upper().replace('-', '_')}__queueServiceUri"  # components.link.setting_prefix, without Pulumi
+        )
+        for record in self._of_type(APP):
+            for one in (record.inputs.get("siteConfig") or {}).get("appSettings") or []:
+                if one["name"] == setting and account in re.split(r"[/.]", str(one.get("value"))):
+                    return str(record.inputs["name"])
+        return ""
 
     def _of_type(self, type_: str) -> list[Record]:
         return sorted((one for one in self._records.values() if one.type == type_), key=lambda one: one.urn)

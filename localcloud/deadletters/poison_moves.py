@@ -2,7 +2,8 @@
 
 The service has no transactions and no move, so each message takes four steps, the first three of them recorded:
 
-1. a copy is put into the queue, hidden for seven days and gone one second after: nobody can receive it;
+1. a copy (of the message itself, out of what a step wrapped around it) is put into the queue, hidden for seven days and
+   gone one second after: nobody can receive it;
 2. the copy's id and receipt are written down;
 3. the poison message is deleted by its receipt (refused: somebody else has it; then the copy is deleted instead);
 4. the copy is made visible by its receipt (refused: it was made so before).
@@ -22,6 +23,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
+from core.messages.poison import find
 from localcloud.deadletters.poison_journal import Journal, Move
 
 HIDDEN_S: Final = 7 * 24 * 3600
@@ -146,7 +148,7 @@ class PoisonMoves:
         receipt = message.pop_receipt or ""
         number = self._journal.begin(account, name, (message.id, receipt), gone_at)
         copy = await queue.send_message(
-            message.content, visibility_timeout=self._hidden_s, time_to_live=self._hidden_s + 1
+            find(str(message.content)).body, visibility_timeout=self._hidden_s, time_to_live=self._hidden_s + 1
         )
         self._journal.copied(number, (copy.id, copy.pop_receipt or ""))
         move = Move(number, account, name, message.id, receipt, copy.id, copy.pop_receipt)

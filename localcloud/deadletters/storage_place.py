@@ -1,4 +1,4 @@
-"""A storage queue's `-poison` queue, where the Functions host puts what failed too often.
+"""A storage queue's `-poison` queue, where the Functions host puts what failed too often, and a step what is hopeless.
 
 Looking is done with Microsoft's SDK as the operator: messages are received, hidden for a while, and given back (peeking
 shows 32 and no more). Moving them is the supervisor's work (poison_moves.py), which lives longer than a command.
@@ -12,9 +12,11 @@ from typing import Final, Protocol
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
+from core.messages.poison import find
 from localcloud.deadletters.entry import BODY_BYTES, Entry, rfc3339, shown
 from localcloud.deadletters.holds import Hold, Holds
 from localcloud.deadletters.place import DeadLetterError, Pace, Tell
+from localcloud.host.poison_notes import PoisonNote
 
 LOOK_S: Final = 60
 _BATCH: Final = 32  # the service's own limit
@@ -40,19 +42,21 @@ class StoragePlace:
     """One poison queue."""
 
     def __init__(
-        self, client: QueueClient, mover: Mover, *, account: str, queue: str, system: str, holds: Holds,
-        clock: Callable[[], float] = time.time,
+        self, client: QueueClient, mover: Mover, *, account: str, queue: str, system: str, app: str, holds: Holds,
+        why: Callable[[], dict[str, PoisonNote]] = dict, clock: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
-        """`client`: of `{queue}-poison`."""
+        """`client`: of `{queue}-poison`; `app`: whose step the queue triggers; `why`: what its host noted."""
         self.name = f"{account}/{queue}-poison"
         self._client, self._mover = client, mover
-        self._account, self._queue, self._system = account, queue, system
+        self._account, self._queue, self._system, self._app = account, queue, system, app
+        self._why = why
         self._holds, self._clock = holds, clock
 
     def entries(self) -> list[Entry]:
         """Those that are visible now."""
         with self._in_hand() as held:
-            found = [self._entry(message) for message in held.values()]
+            notes = self._why() if held else {}
+            found = [self._entry(message, notes.get(message.id)) for message in held.values()]
         return sorted(found, key=lambda entry: entry.time)
 
     def hidden(self) -> int:
@@ -112,13 +116,21 @@ class StoragePlace:
         with suppress(HttpResponseError):  # gone, or in other hands since
             self._client.update_message(message_id, receipt, visibility_timeout=0)
 
-    def _entry(self, message: QueueMessage) -> Entry:
-        body = str(message.content)
-        inserted = message.inserted_on
+    def _entry(self, message: QueueMessage, note: PoisonNote | None) -> Entry:
+        found, inserted = find(str(message.content)), message.inserted_on
+        reason, attempts, details = f"failed {TRIES} times, or could not be decoded; see the app's log", TRIES, {}
+        if found.poison:
+            reason, attempts = found.poison.reason, found.attempt
+            details = {"function": found.poison.function, "trace": found.traceparent[3:35]}
+        elif note:
+            reason, attempts, details = note.reason, note.attempts, {"function": note.function}
         return Entry(
-            id=message.id, kind="storage", system=self._system, origin=self._queue,
-            reason=f"failed {TRIES} times, or could not be decoded; see the app's log",
-            time=rfc3339(int((inserted.timestamp() if inserted else self._clock()) * 1000)), attempts=TRIES,
-            size=len(body.encode()), excerpt=shown(body),
-            details={"queue": self.name, "receives": message.dequeue_count or 0, "body": shown(body, BODY_BYTES)},
+            id=message.id, kind="storage", system=self._system, app=self._app, origin=self._queue,
+            reason=shown(reason, BODY_BYTES), attempts=attempts,
+            time=rfc3339(int((inserted.timestamp() if inserted else self._clock()) * 1000)),
+            size=len(found.body.encode()), excerpt=shown(found.body),
+            details={
+                "queue": self.name, **details, "receives": message.dequeue_count or 0,
+                "body": shown(found.body, BODY_BYTES),
+            },
         )  # fmt: skip

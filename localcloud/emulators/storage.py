@@ -13,6 +13,7 @@ import yarl
 from aiohttp import web
 
 from localcloud.emulators.azurite import Azurite
+from localcloud.emulators.bell import Bell
 from localcloud.emulators.door import Call, Troubles
 from localcloud.emulators.entra_gate import EntraGate
 from localcloud.emulators.private_files import write_private
@@ -46,6 +47,8 @@ class Storage:
         self._containers: set[tuple[str, str]] = set()
         self.unseen: Callable[[str, str], int] = lambda _account, _queue: 0
         """How many messages of a queue are counted by Azurite and will never be received (localcloud/deadletters)."""
+        self.bell = Bell()
+        """Rings when a message may be there to take."""
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -248,9 +251,13 @@ class StorageService:
                 allow_redirects=False,
                 skip_auto_headers=["Content-Type"],
             ) as upstream:
-                return await _relay(request, upstream)
+                response = await _relay(request, upstream)
         except aiohttp.ClientConnectionError:  # Azurite is gone; clients retry what is 503
             return storage_reply(503, "ServerBusy", "The server is busy.")
+        if self.name == "queue" and response.status < 300 and request.method in {"POST", "PUT"}:
+            hidden_s = request.query.get("visibilitytimeout", "")
+            self._storage.bell.ring(f"{wanted.account}/{wanted.item}", int(hidden_s) if hidden_s.isdigit() else 0)
+        return response
 
 
 def _passes(name: str) -> bool:

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from components.workers.ncrontab import ScheduleError, parse
-from localcloud.host.instance import Instance
 from localcloud.host.invocations import Call, Invocations
+from localcloud.host.pool import Pool
 from localcloud.host.queue_access import QueueAccess
-from localcloud.host.queues import QueueListener, QueueOptions
 from localcloud.host.scaling import Scaling
 from localcloud.host.slots import Slot
 from localcloud.host.spec import AppSpec, AppStatus, FunctionStatus, HostError, InvocationResult, LogLine
 from localcloud.host.timers import Timer
-
-_SETTLE_S = 5  # what a queue message needs to be given back after its process has been ended
-_SETTING = re.compile(r"%([^%]+)%")
+from localcloud.host.triggers import QueueTriggers, resolve
 
 
 class FunctionsHost:
@@ -41,66 +39,72 @@ class FunctionsHost:
     ) -> None:
         """`on_line` hears each log line of the instances and what the host itself has to say (event `host`)."""
         self.spec = spec
-        self._queue_access = queue_access
+        self._access = queue_access
         self._clock = clock
         self._invocations = Invocations(spec, on_line, clock)
-        self._slots: list[Slot] = []
+        self._pool = Pool(spec, self._slot)
         self._triggers: dict[str, dict[str, Any]] = {}
         self._timers: dict[str, Timer] = {}
-        self._listeners: dict[Slot, list[QueueListener]] = {}
-        self._tasks: dict[Slot | None, list[asyncio.Task[None]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._alone: dict[str, asyncio.Lock] = {}
         self._ticks: set[asyncio.Task[InvocationResult]] = set()
-        self._host: dict[str, Any] = {}
 
     async def start(self) -> None:
-        """Starts the instances and the triggers. Raises HostError when the package does not load."""
-        self._host = json.loads((self.spec.package / "host.json").read_bytes())
-        self._invocations.limit(self._host)
-        first = await self._add_slot()
-        for function in first.functions:
-            self._triggers[function["name"]] = _trigger(function)
+        """Learns the package's functions and listens for them. Raises HostError when the package does not load."""
+        host = json.loads((self.spec.package / "host.json").read_bytes())
+        self._invocations.limit(host)
         try:
-            await asyncio.gather(*(self._add_slot() for _ in range(self.spec.instances - 1)))
-            self._listen()
+            for function in self._known() or await self._index():
+                self._triggers[function["name"]] = _trigger(function)
+            self._listen(host)
+            while len(self._pool.slots) < self.spec.instances:
+                await self._pool.add()
         except BaseException:
             await self.stop()
             raise
 
-    async def _add_slot(self) -> Instance:
-        slot = Slot(self.spec, self._invocations.heard, self._invocations.say)
-        self._slots.append(slot)
+    def _known(self) -> list[dict[str, Any]]:
+        """The functions as an earlier host found them in the same package: an app that sleeps is not woken to tell."""
         try:
-            instance = await slot.start()
-        except BaseException:
-            self._slots.remove(slot)
-            raise
-        if self._triggers:
-            self._listen_on(slot)
-        return instance
+            note = msgspec.json.decode((self.spec.folder / "functions.json").read_bytes(), type=_Index)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return []
+        return note.functions if note.package == str(self.spec.package) else []
 
-    def _listen(self) -> None:
+    async def _index(self) -> list[dict[str, Any]]:
+        """Asks the package itself, in the app's first instance."""
+        first = await self._pool.add()
+        assert first is not None  # noqa: S101 - there was none before
+        note = _Index(package=str(self.spec.package), functions=first.functions)
+        self.spec.folder.mkdir(parents=True, exist_ok=True)
+        (self.spec.folder / "functions.json").write_bytes(msgspec.json.encode(note))
+        return first.functions
+
+    def _slot(self) -> Slot:
+        return Slot(self.spec, self._invocations.heard, self._invocations.say)
+
+    def _listen(self, host: dict[str, Any]) -> None:
         """Starts every trigger."""
         loop = asyncio.get_running_loop()
+        queues = QueueTriggers(self.spec, self._access, self._invocations, host)
         for name, trigger in self._triggers.items():
             if trigger["type"] == "timerTrigger":
                 self._alone[name] = asyncio.Lock()
-                self._timers[name] = timer = self._timer(name, trigger)
-                self._tasks.setdefault(None, []).append(loop.create_task(timer.loop()))
-            elif trigger["type"] != "queueTrigger":
+                self._timers[name] = self._timer(name, trigger)
+            elif trigger["type"] == "queueTrigger":
+                queues.add(name, trigger)
+            else:
                 raise HostError(
                     f'app "{self.spec.name}", function "{name}": its trigger must be a timer or a storage queue, got '
                     f"{trigger['type']}; add a listener for it to localcloud/host"
                 )
-        for slot in self._slots:
-            if slot not in self._listeners:
-                self._listen_on(slot)
-        if self.spec.max_instances > self.spec.instances and any(self._listeners.values()):
-            scaling = Scaling(self.spec, lambda: list(self._listeners.values()), self._add_slot, self._drop_slot)
-            self._tasks.setdefault(None, []).append(loop.create_task(scaling.loop()))
+        self._pool.listen(queues.listen)
+        scaling = Scaling(self.spec, self._pool, lambda: self._invocations.running + len(self._ticks))
+        work = [scaling.loop(), *(timer.loop() for timer in self._timers.values()), *queues.watches(self._pool)]
+        self._tasks += [loop.create_task(one) for one in work]
 
     def _timer(self, name: str, trigger: dict[str, Any]) -> Timer:
-        text = self._resolve(name, trigger["schedule"])
+        text = resolve(self.spec, name, trigger["schedule"])
         try:
             schedule = parse(text)
         except ScheduleError as error:
@@ -121,55 +125,10 @@ class FunctionsHost:
     async def _run_alone(self, name: str, data: str, cause: str) -> InvocationResult:
         async with self._alone[name]:
             call = Call(function=name, cause=cause, data=data, data_type="json")
-            return await self._invocations.run(call, lambda: self._slots)
+            return await self._run(call)
 
-    def _listen_on(self, slot: Slot) -> None:
-        options = QueueOptions.of(self._host)
-        self._listeners[slot] = listeners = []
-        for name, trigger in self._triggers.items():
-            if trigger["type"] == "queueTrigger":
-                listener = self._queue_listener(slot, name, trigger, options)
-                listeners.append(listener)
-                self._tasks.setdefault(slot, []).append(asyncio.get_running_loop().create_task(listener.loop()))
-
-    def _queue_listener(self, slot: Slot, name: str, trigger: dict[str, Any], options: QueueOptions) -> QueueListener:
-        connection = trigger["connection"]
-        address = self.spec.settings.get(f"{connection}__queueServiceUri")
-        if address is None or self._queue_access is None:
-            got = "no setting of that name" if address is None else "no access to queues"
-            raise HostError(
-                f'app "{self.spec.name}", function "{name}": the app setting {connection}__queueServiceUri must hold '
-                f"the queue service's address, got {got}; declare the queue with the trigger"
-            )
-        queue = self._resolve(name, trigger["queueName"])
-        client_id = self.spec.settings.get(f"{connection}__clientId")
-
-        async def invoke(body: str, metadata: dict[str, Any]) -> InvocationResult:
-            call = Call(function=name, cause="queue", data=body, data_type="string", metadata=metadata)
-            return await self._invocations.run(call, lambda: [slot])
-
-        return QueueListener(
-            self._queue_access.client(address, queue, client_id),
-            self._queue_access.client(address, f"{queue}-poison", client_id),
-            options,
-            invoke=invoke,
-            ready=slot.ready,
-            on_event=self._invocations.say,
-        )
-
-    def _resolve(self, name: str, text: str) -> str:
-        """`%NAME%` is the app setting NAME."""
-
-        def value(match: re.Match[str]) -> str:
-            found = self.spec.settings.get(match[1])
-            if found is None:
-                raise HostError(
-                    f'app "{self.spec.name}", function "{name}": the app setting {match[1]} must exist for its trigger '
-                    f'"{text}", got nothing of that name; add it to the settings'
-                )
-            return found
-
-        return _SETTING.sub(value, text)
+    async def _run(self, call: Call) -> InvocationResult:
+        return await self._invocations.run(call, lambda: self._pool.slots, self._pool.awake)
 
     async def fire(self, function: str, data: str = "") -> InvocationResult:
         """Runs a function now, as the admin endpoint does; a timer's run waits for one that is under way.
@@ -186,13 +145,12 @@ class FunctionsHost:
             return await self._tick(function, self._timers[function].request(past_due=False), "admin")
         metadata = {"Id": str(uuid.uuid4()), "DequeueCount": 1, "PopReceipt": ""}
         call = Call(function=function, cause="admin", data=data, data_type="string", metadata=metadata)
-        return await self._invocations.run(call, lambda: self._slots)
+        return await self._run(call)
 
     @property
     def in_flight(self) -> int:
-        """Invocations that run, and messages taken but not settled."""
-        listeners = [listener for listeners in self._listeners.values() for listener in listeners]
-        return max(self._invocations.running, sum(listener.in_hand for listener in listeners))
+        """Invocations that run or wait for their instance, and messages taken but not settled."""
+        return max(self._invocations.running, self._pool.in_hand)
 
     def results(self, function: str) -> list[InvocationResult]:
         """The last results of a function, oldest first."""
@@ -203,7 +161,7 @@ class FunctionsHost:
         return AppStatus(
             name=self.spec.name,
             system=self.spec.system,
-            instances=[slot.status() for slot in self._slots],
+            instances=[slot.status() for slot in self._pool.slots],
             functions=[
                 FunctionStatus(
                     name=name,
@@ -217,35 +175,30 @@ class FunctionsHost:
                 for name, trigger in sorted(self._triggers.items())
             ],
             in_flight=self.in_flight,
+            problem=self._pool.problem,
         )
-
-    async def _drop_slot(self, slot: Slot | None = None) -> None:
-        """Ends one slot (the last by default) with its listeners; work in hand has the app's grace."""
-        slot = slot or self._slots[-1]
-        await _cancel(self._tasks.pop(slot, []))
-        listeners = self._listeners.get(slot, [])
-        stops = [asyncio.ensure_future(listener.stop(self.spec.grace_s + _SETTLE_S)) for listener in listeners]
-        await slot.stop(self.spec.grace_s)
-        await asyncio.gather(*stops)
-        self._listeners.pop(slot, None)
-        self._slots.remove(slot)
 
     async def kill(self) -> None:
         """SIGKILL for every instance, in the middle of whatever it does; others take their places."""
-        await asyncio.gather(*(slot.kill() for slot in self._slots))
+        await asyncio.gather(*(slot.kill() for slot in self._pool.slots))
 
     async def stop(self) -> None:
         """No new work; what is in hand has the grace time; then every process is gone."""
         self._invocations.closing.set()
-        await _cancel(self._tasks.pop(None, []))
-        await asyncio.gather(*(self._drop_slot(slot) for slot in list(self._slots)))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pool.close()
         await asyncio.gather(*self._ticks)
+        if self._access is not None:
+            await self._access.close()
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+class _Index(msgspec.Struct, kw_only=True):
+    """functions.json: what a package announced."""
+
+    package: str
+    functions: list[dict[str, Any]]
 
 
 def _trigger(function: dict[str, Any]) -> dict[str, Any]:

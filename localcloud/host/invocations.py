@@ -7,7 +7,7 @@ import secrets
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from localcloud.host.lines import parse_line
 from localcloud.host.queues import seconds
 from localcloud.host.results import Results, spoken
 from localcloud.host.slots import Slot
-from localcloud.host.spec import AppSpec, InvocationResult, LogLine
+from localcloud.host.spec import AppSpec, HostError, InvocationResult, LogLine
 
 _NO_LIMIT = "00:30:00"  # functionTimeout where host.json says none (Flex Consumption)
 _INSTANCE_WAIT_S = 30  # an invocation waits this long for an instance that is being restarted
@@ -54,13 +54,17 @@ class Invocations:
         """Takes the time limit from host.json."""
         self._limit_s = seconds(host.get("functionTimeout", _NO_LIMIT))
 
-    async def run(self, call: Call, slots: Callable[[], Sequence[Slot]]) -> InvocationResult:
-        """One invocation on the least busy instance of `slots`. Never raises for what the function does."""
+    async def run(
+        self, call: Call, slots: Callable[[], Sequence[Slot]], wake: Callable[[], Awaitable[None]] | None = None
+    ) -> InvocationResult:
+        """One invocation on the least busy instance of `slots`, after `wake` saw to it that there is one. Never raises
+        for what the function does.
+        """
         identity = str(uuid.uuid4())
         started, began = datetime.fromtimestamp(self._clock(), UTC), time.monotonic()
         self.running += 1
         try:
-            found = await self._attempt(identity, call, slots)
+            found = await self._attempt(identity, call, slots, wake)
         finally:
             self.running -= 1
         result = InvocationResult(
@@ -75,7 +79,13 @@ class Invocations:
         self.results.add(result)
         return result
 
-    async def _attempt(self, identity: str, call: Call, slots: Callable[[], Sequence[Slot]]) -> dict[str, Any]:
+    async def _attempt(
+        self,
+        identity: str,
+        call: Call,
+        slots: Callable[[], Sequence[Slot]],
+        wake: Callable[[], Awaitable[None]] | None,
+    ) -> dict[str, Any]:
         command = {
             "id": identity,
             "function": call.function,
@@ -86,6 +96,8 @@ class Invocations:
         }
         failed: dict[str, Any] = {"ok": False, "pid": 0}
         try:
+            if wake is not None:
+                await wake()
             instance = await _instance(slots, self.closing)
             failed["pid"] = instance.pid
             answer = await asyncio.wait_for(instance.invoke(command), self._limit_s)
@@ -94,7 +106,7 @@ class Invocations:
             self.say(f"{call.function}: {reason}", level="error", function=call.function, invocation_id=identity)
             await instance.kill()
             return failed | {"outcome": "timeout", "reason": reason}
-        except InstanceDiedError as error:
+        except (InstanceDiedError, HostError) as error:
             return failed | {"outcome": "crashed", "reason": str(error)}
         if "trace" in answer:
             self.say(answer["trace"].rstrip(), level="error", function=call.function, invocation_id=identity)

@@ -8,21 +8,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
 import random
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import QueueMessage
-from azure.storage.queue.aio import QueueClient
-
+from localcloud.host.poison_notes import PoisonNote, PoisonNotes
+from localcloud.host.queue_client import QueueClient, QueueError, Taken
 from localcloud.host.spec import HostError, InvocationResult
 
-_HIDDEN_S = 600  # a message in hand is invisible this long, renewed at half time
-_POLL_S = 0.1  # shortest wait after an empty look
+HIDDEN_S = 600
+"""A message in hand is invisible this long, renewed at half time."""
+POLL_S = 0.1
+"""Shortest wait after an empty look."""
+_METADATA = {
+    "InsertionTime": "InsertionTime", "ExpirationTime": "ExpirationTime", "TimeNextVisible": "NextVisibleTime",
+}  # fmt: skip
 
 Invoke = Callable[[str, dict[str, Any]], Awaitable[InvocationResult]]
 
@@ -77,23 +81,28 @@ class QueueListener:
 
     def __init__(
         self,
-        client: QueueClient,
-        poison: QueueClient,
+        queue: QueueClient,
+        poison: PoisonPlace,
         options: QueueOptions,
         *,
         invoke: Invoke,
         ready: asyncio.Event,
+        rung: asyncio.Event,
         on_event: Callable[[str], None],
     ) -> None:
-        """`invoke(body, metadata)` runs the function; `ready` is set while the instance can take work."""
-        self._client = client
+        """`invoke(body, metadata)` runs the function; `ready` is set while the instance can take work, `rung` when the
+        queue may have a message.
+        """
+        self._queue = queue
         self._poison = poison
         self._options = options
         self._invoke = invoke
         self._ready = ready
+        self._rung = rung
         self._on_event = on_event
         self._room = asyncio.Event()
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_hand: dict[asyncio.Task[None], _Held] = {}
+        self._looking: asyncio.Task[bool] | None = None
         self._stopping = False
         self.backlog = False
         """True when the last look brought a full batch."""
@@ -104,111 +113,147 @@ class QueueListener:
         return len(self._in_hand)
 
     async def loop(self) -> None:
-        """Polls until cancelled."""
-        wait_s = _POLL_S
-        while True:
-            await self._ready.wait()
-            while self.in_hand > self._options.new_batch_threshold:
-                self._room.clear()
-                await self._room.wait()
-            messages = await self._look()
-            self.backlog = len(messages) == self._options.batch_size
-            for message in messages:
-                task = asyncio.get_running_loop().create_task(self._settle(message))
-                self._in_hand.add(task)
-                task.add_done_callback(self._done)
-            if messages:
-                wait_s = _POLL_S
-            else:
-                await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads polls, guards nothing
-                wait_s = min(wait_s * 2, self._options.max_polling_interval_s)
+        """Looks for messages until cancelled; `stop` then waits for a look under way."""
+        renewal = asyncio.get_running_loop().create_task(self._renew())
+        try:
+            wait_s = POLL_S
+            while True:
+                await self._ready.wait()
+                while self.in_hand > self._options.new_batch_threshold:
+                    self._room.clear()
+                    await self._room.wait()
+                self._rung.clear()
+                self._looking = asyncio.get_running_loop().create_task(self._look())
+                found = await asyncio.shield(self._looking)  # what it takes must not be lost with this loop
+                wait_s = POLL_S if found else await listen_for(self._rung, wait_s, self._options.max_polling_interval_s)
+        finally:
+            renewal.cancel()
+
+    async def _look(self) -> bool:
+        try:
+            messages = await self._queue.take(self._options.batch_size, HIDDEN_S)
+        except QueueError as error:
+            self._on_event(f"queue {self._queue.name}: cannot be read ({error})")
+            return False
+        self.backlog = len(messages) == self._options.batch_size
+        for message in messages:
+            held = _Held(message)
+            task = asyncio.get_running_loop().create_task(self._settle(held))
+            self._in_hand[task] = held
+            task.add_done_callback(self._done)
+        return bool(messages)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._in_hand.discard(task)
+        self._in_hand.pop(task, None)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._on_event(f"queue {self._client.queue_name}: {error}")
+            self._on_event(f"queue {self._queue.name}: {error}")
 
-    async def _look(self) -> list[QueueMessage]:
-        size = self._options.batch_size
-        try:
-            pages = self._client.receive_messages(
-                messages_per_page=size, max_messages=size, visibility_timeout=_HIDDEN_S
-            )
-            return [message async for message in pages]
-        except AzureError as error:
-            self._on_event(f"queue {self._client.queue_name}: cannot be read ({error.message.splitlines()[0]})")
-            return []
-
-    async def _settle(self, message: QueueMessage) -> None:
+    async def _settle(self, held: _Held) -> None:
         """Runs one message to its end: deleted, given back, or moved to the poison queue."""
-        if (message.dequeue_count or 0) > self._options.max_dequeue_count:  # its last try ended with its process
-            await self._move(message)
+        message, most = held.message, self._options.max_dequeue_count
+        if self._stopping:
+            await self._queue.hide(message, 0)
+            return
+        if message.tries > most:
+            await self._move(held, "its last try ended with its process")
             return
         body = self._body(message)
         if body is None:
-            self._on_event(f"queue {self._client.queue_name}: message {message.id} is not base64; moved to poison")
-            await self._move(message)
+            self._on_event(f"queue {self._queue.name}: message {message.id} is not base64; moved to poison")
+            await self._move(held, "not base64, as the app's host.json wants it")
             return
-        renewal = asyncio.get_running_loop().create_task(self._renew(message))
-        try:
-            result = await self._invoke(body, _metadata(message))
-        finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
-        if result.ok:
-            await self._client.delete_message(message.id, message.pop_receipt)
-        elif (message.dequeue_count or 0) >= self._options.max_dequeue_count:
-            await self._move(message)
-        else:
-            wait_s = int(self._options.visibility_timeout_s)
-            await self._client.update_message(message.id, message.pop_receipt, visibility_timeout=wait_s)
+        result = await self._invoke(body, _metadata(message))
+        async with held.settling:
+            if result.ok:
+                await self._queue.delete(message)
+            elif message.tries < most:
+                await self._queue.hide(message, int(self._options.visibility_timeout_s))
+            else:
+                await self._poison.move(self._queue, message, result.reason or result.outcome)
 
-    def _body(self, message: QueueMessage) -> str | None:
+    async def _move(self, held: _Held, reason: str) -> None:
+        async with held.settling:
+            await self._poison.move(self._queue, held.message, reason)
+
+    def _body(self, message: Taken) -> str | None:
         if not self._options.base64:
-            return str(message.content)
+            return message.text
         try:
-            return base64.b64decode(message.content, validate=True).decode()
+            return base64.b64decode(message.text, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return None
 
-    async def _renew(self, message: QueueMessage) -> None:
+    async def _renew(self) -> None:
+        """Keeps what is in hand invisible."""
         while True:
-            await asyncio.sleep(_HIDDEN_S / 2)
-            renewed = await self._client.update_message(message.id, message.pop_receipt, visibility_timeout=_HIDDEN_S)
-            message.pop_receipt = renewed.pop_receipt
-
-    async def _move(self, message: QueueMessage) -> None:
-        """To the poison queue as it came; there first, then gone here: a crash between leaves two, never none."""
-        try:
-            await self._poison.send_message(message.content, time_to_live=-1)
-        except ResourceNotFoundError:
-            with contextlib.suppress(ResourceExistsError):
-                await self._poison.create_queue()
-            await self._poison.send_message(message.content, time_to_live=-1)
-        await self._client.delete_message(message.id, message.pop_receipt)
+            await asyncio.sleep(HIDDEN_S / 10)
+            for task, held in list(self._in_hand.items()):
+                if held.age_s > HIDDEN_S / 2 and not held.settling.locked() and task in self._in_hand:
+                    async with held.settling:
+                        try:
+                            await self._queue.hide(held.message, HIDDEN_S)
+                            held.since = time.monotonic()
+                        except QueueError as error:
+                            self._on_event(f"queue {self._queue.name}: cannot be renewed ({error})")
 
     async def stop(self, grace_s: float) -> None:
-        """Waits for what is in hand; `loop` must have been cancelled. The clients are closed."""
+        """Waits for what is in hand; `loop` must have been cancelled. A look under way gives back what it brings."""
+        self._stopping = True
+        if self._looking is not None:
+            await asyncio.wait([self._looking], timeout=grace_s)
         if self._in_hand:
             await asyncio.wait(self._in_hand, timeout=grace_s)
         for task in list(self._in_hand):
             task.cancel()
         await asyncio.gather(*self._in_hand, return_exceptions=True)
-        await self._client.close()
-        await self._poison.close()
 
 
-def _metadata(message: QueueMessage) -> dict[str, Any]:
-    times = {
-        "ExpirationTime": message.expires_on,
-        "InsertionTime": message.inserted_on,
-        "NextVisibleTime": message.next_visible_on,
-    }
+async def listen_for(rung: asyncio.Event, wait_s: float, longest_s: float) -> float:
+    """Until the bell rings or it is time for a look; answers how long the next wait may be."""
+    try:
+        async with asyncio.timeout(wait_s * random.uniform(0.8, 1.2)):  # noqa: S311 - spreads polls, guards nothing
+            await rung.wait()
+    except TimeoutError:
+        return min(wait_s * 2, longest_s)
+    return POLL_S
+
+
+class PoisonPlace:
+    """The `-poison` queue of one trigger, and the notes of why the host put something there."""
+
+    def __init__(self, queue: QueueClient, notes: PoisonNotes, function: str) -> None:
+        self._queue, self._notes, self._function = queue, notes, function
+
+    async def move(self, source: QueueClient, message: Taken, reason: str) -> None:
+        """As it came; there first, then gone here: a crash between leaves two, never none."""
+        moved = await self._queue.put(message.text)
+        note = PoisonNote(id=moved, function=self._function, attempts=message.tries, reason=reason)
+        self._notes.add(note)
+        await source.delete(message)
+
+
+class _Held:
+    """A message in hand; `settling` is locked while it is renewed or settled: each of them changes its receipt."""
+
+    def __init__(self, message: Taken) -> None:
+        self.message = message
+        self.settling = asyncio.Lock()
+        self.since = time.monotonic()
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.since
+
+
+def _metadata(message: Taken) -> dict[str, Any]:
     return {
         "Id": message.id,
-        "DequeueCount": message.dequeue_count or 1,
-        "PopReceipt": message.pop_receipt,
-        **{name: time.strftime("%Y-%m-%dT%H:%M:%S+00:00") for name, time in times.items() if time is not None},
+        "DequeueCount": message.tries or 1,
+        "PopReceipt": message.receipt,
+        **{_METADATA[name]: _iso(text) for name, text in message.times.items() if text},
     }
+
+
+def _iso(text: str) -> str:
+    return parsedate_to_datetime(text).strftime("%Y-%m-%dT%H:%M:%S+00:00")

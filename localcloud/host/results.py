@@ -33,7 +33,7 @@ class Results:
         """Count and keep one result."""
         self._kept.setdefault(result.function, deque(maxlen=_KEPT)).append(result)
         self.runs[result.function] += 1
-        self.failures[result.function] += not result.ok
+        self.failures[result.function] += not result.ok or result.outcome == "dead"
         self.counts.setdefault(result.function, Counter()).update(result.counts)
         self._file.append(msgspec.json.encode(result))
 

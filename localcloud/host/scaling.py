@@ -1,47 +1,35 @@
-"""Adds and drops instances of an app by the backlog of its queues, one at a time."""
+"""Adds instances of an app by the backlog of its queues, one at a time, and lets an idle app sleep."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
-from localcloud.host.queues import QueueListener
+from localcloud.host.pool import Pool
 from localcloud.host.spec import AppSpec, HostError
 
 _LOOK_S = 1.0
-_IDLE_LOOKS = 20  # quiet looks before an instance goes
 
 
 class Scaling:
     """Between `instances` and `max_instances` of the spec."""
 
-    def __init__(
-        self,
-        spec: AppSpec,
-        listeners: Callable[[], list[list[QueueListener]]],
-        add: Callable[[], Awaitable[object]],
-        drop: Callable[[], Awaitable[None]],
-    ) -> None:
-        """`listeners` gives those of each instance; `add` and `drop` change their number by one."""
-        self._spec = spec
-        self._listeners = listeners
-        self._add = add
-        self._drop = drop
+    def __init__(self, spec: AppSpec, pool: Pool, running: Callable[[], int]) -> None:
+        """`running`: invocations under way."""
+        self._spec, self._pool, self._running = spec, pool, running
 
     async def loop(self) -> None:
         """Runs until cancelled."""
-        idle = 0
+        loop = asyncio.get_running_loop()
+        busy = loop.time()
         while True:
-            await asyncio.sleep(_LOOK_S)
-            slots = self._listeners()
-            busy = bool(slots) and all(any(one.backlog for one in listeners) for listeners in slots)
-            quiet = not any(one.backlog or one.in_hand for listeners in slots for one in listeners)
-            idle = idle + 1 if quiet else 0
-            if busy and len(slots) < self._spec.max_instances:
+            await asyncio.sleep(min(_LOOK_S, self._spec.idle_s))
+            if self._pool.backlog or self._pool.in_hand or self._running():
+                busy = loop.time()
+            if self._pool.backlog and len(self._pool.slots) < self._spec.max_instances:
                 try:
-                    await self._add()
+                    await self._pool.add()
                 except HostError:
                     continue  # the slots that run have said why already; the next look tries again
-            elif idle > _IDLE_LOOKS and len(slots) > self._spec.instances:
-                idle = 0
-                await self._drop()
+            elif loop.time() - busy >= self._spec.idle_s and len(self._pool.slots) > self._spec.instances:
+                await self._pool.shrink(self._spec.instances)

@@ -29,9 +29,11 @@ class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     """Where the host keeps its own notes: results of invocations, last runs of timers."""
     instances: int = 1
-    """Instances at the start and at least."""
+    """Instances at least; 0: the app sleeps until a message or a timer wakes it."""
     max_instances: int = 1
     """Instances at most; queue triggers with a backlog add one at a time."""
+    idle_s: float = 20
+    """After so long without work, instances above the least end."""
     grace_s: float = 10
     """Time that work in hand has when the app stops."""
 
@@ -100,3 +102,5 @@ class AppStatus(msgspec.Struct, frozen=True, kw_only=True):
     instances: list[InstanceStatus]
     functions: list[FunctionStatus]
     in_flight: int
+    problem: str = ""
+    """Why its last instance could not start; an app without instances and without this sleeps."""

@@ -22,6 +22,8 @@ from localcloud.host.queue_access import TokenQueueAccess
 from localcloud.host.spec import AppSpec, AppStatus, HostError, InvocationResult
 from localcloud.supervisor.logbook import Logbook
 
+MOST_INSTANCES = 4
+"""Of one app here, whatever it declares: a laptop's share of a region."""
 VAULT_REFERENCE = re.compile(r"@Microsoft\.KeyVault\(SecretUri=(?P<uri>[^)]+)\)")
 
 
@@ -55,6 +57,18 @@ class App:
         """App settings as declared, references unresolved."""
         listed = (self.site.inputs.get("siteConfig") or {}).get("appSettings") or []
         return {item["name"]: str(item.get("value", "")) for item in listed}
+
+    def most_instances(self) -> int:
+        """The limit that the site declares: Flex says it in one place, Consumption in two."""
+        flex = (self.site.inputs.get("functionAppConfig") or {}).get("scaleAndConcurrency") or {}
+        config = self.site.inputs.get("siteConfig") or {}
+        setting = self.settings().get("WEBSITE_MAX_DYNAMIC_APPLICATION_SCALE_OUT", "")
+        said = [
+            flex.get("maximumInstanceCount"),
+            config.get("functionAppScaleLimit"),
+            setting if setting.isdigit() else 0,
+        ]
+        return min((int(one) for one in said if one), default=MOST_INSTANCES)
 
     def identity_ids(self) -> list[str]:
         """ARM ids of the identities that the site may use."""
@@ -147,7 +161,8 @@ class Apps:
 
     def problems(self) -> dict[str, str]:
         """Apps that do not run, and why."""
-        return {name: app.problem for name, app in self._apps.items() if app.problem}
+        found = {name: app.problem for name, app in self._apps.items() if app.problem}
+        return found | {one.name: one.problem for one in self.statuses() if one.problem}
 
     async def _run(self, app: App) -> None:
         published = app.published
@@ -172,7 +187,6 @@ class Apps:
 
     def _spec(self, app: App, package: Path) -> AppSpec:
         manifest: Values = msgspec.json.decode((package / "manifest.json").read_bytes())
-        scale = (app.site.inputs.get("functionAppConfig") or {}).get("scaleAndConcurrency") or {}
         return AppSpec(
             name=app.site.name,
             system=manifest["system"],
@@ -181,7 +195,8 @@ class Apps:
             platform=self._platform(app),
             python=sys.executable,
             folder=app.folder / "host",
-            max_instances=min(int(scale.get("maximumInstanceCount", 1)), 2),  # a laptop's share of a region
+            instances=0,
+            max_instances=min(app.most_instances(), MOST_INSTANCES),
         )
 
     def _resolve(self, value: str) -> str:
@@ -234,7 +249,7 @@ class Apps:
         def issue(client_id: str | None, audience: str) -> str:
             return app_token(self._cloud, client_id or "", audience)
 
-        return TokenQueueAccess(issue, ca_file=self._cloud.endpoints["ca_file"])
+        return TokenQueueAccess(issue, ca_file=self._cloud.endpoints["ca_file"], bell=self._cloud.storage.bell)
 
 
 def app_token(cloud: LocalCloud, client_id: str, audience: str) -> str:

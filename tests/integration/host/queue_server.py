@@ -1,9 +1,11 @@
-"""A storage queue service small enough for these tests: real HTTP, real XML, the SDK in front of it."""
+"""A storage queue service small enough for these tests: real HTTP, real XML."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Self
@@ -11,8 +13,9 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from aiohttp import web
-from azure.core.credentials import AzureSasCredential
-from azure.storage.queue.aio import QueueClient
+
+from localcloud.emulators.bell import Bell
+from localcloud.host.queue_client import QueueClient, QueueSession
 
 
 @dataclass
@@ -31,6 +34,8 @@ class QueueServer:
         self.queues: dict[str, list[Message]] = {}
         self.most = 0
         self.looks = 0
+        self.bell = Bell()
+        self._session = QueueSession()
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -45,9 +50,19 @@ class QueueServer:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    def client(self, service_uri: str, queue: str, client_id: str | None) -> QueueClient:  # noqa: ARG002 - one identity
-        """QueueAccess for the host. A signature, because the SDK sends tokens over https only."""
-        return QueueClient(service_uri, queue, credential=AzureSasCredential("sig=none"), retry_total=0)
+    def queue(self, service_uri: str, queue: str, client_id: str | None) -> QueueClient:  # noqa: ARG002 - one identity
+        """QueueAccess for the host."""
+        return QueueClient(self._session, service_uri, queue, dict)
+
+    def ear(self, service_uri: str, queue: str) -> AbstractContextManager[asyncio.Event]:
+        """Rung by `ring`."""
+        return self.bell.ear(f"{service_uri}/{queue}")
+
+    def ring(self, queue: str) -> None:
+        self.bell.ring(f"{self.address}/{queue}")
+
+    async def close(self) -> None:
+        await self._session.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
         _, queue, *rest = request.path.strip("/").split("/")
