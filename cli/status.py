@@ -48,7 +48,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="One JSON document 
             [
                 app.name,
                 function.name,
-                len(app.instances),
+                len(app.instances) or "asleep",
                 function.runs,
                 function.failures,
                 f"{function.last.outcome} at {function.last.started:%H:%M:%S}" if function.last else "never",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from localcloud.host.instance import Instance
 from localcloud.host.slots import Slot
 from localcloud.host.spec import AppSpec, HostError
 
+T = TypeVar("T")
 _SETTLE_S = 5  # what a queue message needs to be given back after its process has been ended
 
 
@@ -35,6 +36,7 @@ class Pool:
         self._spec, self._make = spec, make
         self._listen: Callable[[Slot], Listening] | None = None
         self._changing = asyncio.Lock()
+        self._changes: set[asyncio.Task[Any]] = set()
         self._closed = False
         self.slots: list[Slot] = []
         self.listening: dict[Slot, Listening] = {}
@@ -46,14 +48,32 @@ class Pool:
 
     async def add(self) -> Instance | None:
         """One more, unless there are `max_instances`. Raises HostError when it does not start."""
+        return await self._whole(self._add())
+
+    async def _add(self) -> Instance | None:
         async with self._changing:
             return await self._open() if len(self.slots) < self._spec.max_instances else None
 
     async def awake(self) -> None:
         """Returns when there is an instance. Raises HostError when none can be started."""
+        await self._whole(self._awake())
+
+    async def _awake(self) -> None:
         async with self._changing:
             if not self.slots:
                 await self._open()
+
+    async def _whole(self, change: Coroutine[Any, Any, T]) -> T:
+        """Does it to its end, whoever waits for it: half a change would leave a process that nobody knows."""
+        task = asyncio.get_running_loop().create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changed)
+        return await asyncio.shield(task)
+
+    def _changed(self, task: asyncio.Task[Any]) -> None:
+        self._changes.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits sees it; nobody needs to
 
     async def _open(self) -> Instance:
         if self._closed:
@@ -82,6 +102,9 @@ class Pool:
 
     async def shrink(self, to: int) -> None:
         """Ends instances that have nothing in hand until `to` are left."""
+        await self._whole(self._shrink(to))
+
+    async def _shrink(self, to: int) -> None:
         async with self._changing:
             for slot in list(reversed(self.slots)):
                 busy = (

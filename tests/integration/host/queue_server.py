@@ -34,6 +34,8 @@ class QueueServer:
         self.queues: dict[str, list[Message]] = {}
         self.most = 0
         self.looks = 0
+        self.answer_after_s = 0.0
+        """How long the answer with messages is on its way."""
         self.bell = Bell()
         self._session = QueueSession()
 
@@ -73,12 +75,19 @@ class QueueServer:
             return web.Response(status=404, headers={"x-ms-error-code": "QueueNotFound"})
         messages = self.queues[queue]
         if len(rest) == 1:
-            return self._get(messages, request) if request.method == "GET" else await self._post(messages, request)
+            if request.method != "GET":
+                return await self._post(messages, request)
+            answer = self._get(messages, request)
+            await asyncio.sleep(self.answer_after_s)
+            return answer
         return self._settle(messages, rest[1], request)
 
     def _get(self, messages: list[Message], request: web.Request) -> web.Response:
         self.looks += 1
         now = time.time()
+        if "peekonly" in request.query:
+            seen = [one for one in messages if one.visible <= now][:1]
+            return web.Response(text=f"<QueueMessagesList>{''.join(map(_xml, seen))}</QueueMessagesList>")
         visible = [one for one in messages if one.visible <= now][: int(request.query["numofmessages"])]
         for message in visible:
             message.tries += 1
