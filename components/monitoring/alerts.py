@@ -1,10 +1,10 @@
 """Who is told when something fails: an action group, and the few log alerts that matter for a worker.
 
-Per function app: a run that failed; a timed function that has not succeeded for three of its longest intervals. Per
-container of dead letters: a blob that was put there (from storage logs: AppTraces are sampled, these are not). What
-Azure cannot see has its own alarm where it lives: the dead letters of SQS (components/aws/dead_letter_alarm.py). A
-poison queue needs none: every message in it is some failed runs. Storage metrics know no container. Rests on
-documentation: the role and operation names that the Functions host writes into AppRequests.
+Per function app: a timer's run that failed; too large a share of failed runs; a timed function that has not succeeded
+for three of its longest intervals. Per queue of a step: a message in its poison queue; a message that waits. Per
+container of dead letters: a blob that was put there. All of storage from storage logs: AppTraces are sampled, these are
+not, and storage metrics know neither container nor queue. What Azure cannot see has its own alarm where it lives: the
+dead letters of SQS (components/aws/dead_letter_alarm.py). The queries: alert_queries.py.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,11 @@ import pulumi
 from pulumi_azure_native import monitor
 
 from components.foundation.observability import Workspace
-from components.monitoring.diagnostics import keep_blob_writes
+from components.monitoring.alert_queries import FAILED_SHARE, WAITING_MIN, failed, failing, put, runs, waiting
+from components.monitoring.diagnostics import keep_blob_writes, keep_queue_changes
 from components.naming import Environment
 from components.storage.container import Container
+from components.storage.queue import Queue
 from components.workers.ncrontab import longest_gap, parse
 
 MISSED_RUNS = 3
@@ -33,6 +35,8 @@ class Alerts(pulumi.ComponentResource):
         """Everybody in the environment's `alert_emails` gets every alert."""
         super().__init__("millrace:monitoring:Alerts", "alerts", None, opts)
         self._workspace, self._environment = workspace, workspace.group.environment
+        self._kept: set[str] = set()
+        """Accounts whose queue logs go to the workspace."""
         environment = self._environment
         self.group = monitor.ActionGroup(
             "alerts",
@@ -51,33 +55,46 @@ class Alerts(pulumi.ComponentResource):
         self.register_outputs({})
 
     def watch_app(
-        self, name: str, app: str, schedules: Sequence[tuple[str, str]], *, parent: pulumi.Resource
-    ) -> list[monitor.ScheduledQueryRule]:
-        """`app`: its physical name; `schedules`: (function, NCRONTAB) of those that run by the clock."""
-        runs = f'AppRequests | where AppRoleName =~ "{app}"'
-        made = [
-            self._rule(
-                f"{name}-failed",
-                f"{name}: a run failed",
-                f"{runs} and Success == false",
-                window=EVERY,
-                parent=parent,
-            )
-        ]
-        for function, schedule in schedules:
-            window = silence(schedule)
+        self,
+        name: str,
+        app: str,
+        timers: Sequence[tuple[str, pulumi.Input[str]]],
+        *,
+        only_timers: bool,
+        parent: pulumi.Resource,
+    ) -> None:
+        """`app`: its physical name; `timers`: (function, NCRONTAB) of those that run by the clock; `only_timers`: there
+        are no others.
+        """
+        functions = [function for function, _ in timers]
+        if functions:  # a message that fails is tried again; a timer's run is not
+            query = failed(app, functions, all_of_them=only_timers)
+            self._rule(f"{name}-failed", f"{name}: a run failed", query, window=EVERY, parent=parent)
+        says = f"{name}: more than {FAILED_SHARE:.0%} of an hour's runs failed"
+        self._rule(f"{name}-failing", says, failing(app), window="PT1H", parent=parent)
+        for function, schedule in timers:
+            window = silence(schedule) if isinstance(schedule, str) else ""
             if window:
-                made.append(
-                    self._rule(
-                        f"{name}-{function}-silent",
-                        f"{name}: {function} has not succeeded for {MISSED_RUNS} intervals of its schedule",
-                        f'{runs} and OperationName == "{function}" and Success == true',
-                        window=window,
-                        absent=True,
-                        parent=parent,
-                    )
+                self._rule(
+                    f"{name}-{function}-silent",
+                    f"{name}: {function} has not succeeded for {MISSED_RUNS} intervals of its schedule",
+                    f'{runs(app)} and OperationName == "{function}" and Success == true',
+                    window=window,
+                    absent=True,
+                    parent=parent,
                 )
-        return made
+
+    def watch_queue(self, queue: Queue) -> None:
+        """Tell of messages that were put aside, and of messages that nobody handles."""
+        account, name = queue.account, queue.queue_name
+        if account.physical not in self._kept:
+            self._kept.add(account.physical)
+            keep_queue_changes(f"{account.physical}-queues", account.account.id, self._workspace.id, parent=account)
+        if queue.poison:
+            says, query = f"queue {name}: a message was given up", put(account.physical, f"{name}-poison")
+            self._rule(f"{name}-poison", says, query, window=EVERY, parent=queue)
+        says = f"queue {name}: a message has waited for more than {WAITING_MIN} minutes"
+        self._rule(f"{name}-waiting", says, waiting(account.physical, name), window="P2D", parent=queue)
 
     def watch_dead_letters(self, name: str, container: Container, *, parent: pulumi.Resource) -> None:
         """Tell of every blob that is put into `container`."""

@@ -30,3 +30,17 @@ def keep_blob_writes(
         logs=[{"category": "StorageWrite", "enabled": True}],
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def keep_queue_changes(
+    name: str, account_id: pulumi.Input[str], workspace_id: pulumi.Input[str], *, parent: pulumi.Resource
+) -> monitor.DiagnosticSetting:
+    """Every message put into the account's queues or deleted there, one log record each; no looks (reads)."""
+    return monitor.DiagnosticSetting(
+        name,
+        name="changes",
+        resource_uri=pulumi.Output.concat(account_id, "/queueServices/default"),
+        workspace_id=workspace_id,
+        logs=[{"category": "StorageWrite", "enabled": True}, {"category": "StorageDelete", "enabled": True}],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

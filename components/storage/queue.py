@@ -45,7 +45,7 @@ class Queue(pulumi.ComponentResource):
         super().__init__("millrace:storage:Queue", name, None, pulumi.ResourceOptions.merge(below, opts))
         self.consumer, self.encoding = args.consumer, args.encoding
         self.consumed_by: list[str] = []
-        self._account = args.account
+        self.account = args.account
         self.queue_name = self._claim(name)
         poison = self._claim(f"{name}-poison") if args.consumer == "step" else None
         self.queue = self._create(self.queue_name)
@@ -62,7 +62,7 @@ class Queue(pulumi.ComponentResource):
         return Link(
             name=f"{self.queue_name}.send",
             settings={
-                f"{self.connection}_QUEUE_ENDPOINT": self._account.queue_endpoint,
+                f"{self.connection}_QUEUE_ENDPOINT": self.account.queue_endpoint,
                 f"{self.connection}_QUEUE_NAME": self.queue_name,
             },
             grants=[Grant("queue.send", self.queue_name, self.queue.id)],
@@ -77,7 +77,7 @@ class Queue(pulumi.ComponentResource):
         return Link(
             name=f"{self.queue_name}.trigger",
             settings={
-                f"{self.connection}__queueServiceUri": self._account.queue_endpoint,
+                f"{self.connection}__queueServiceUri": self.account.queue_endpoint,
                 f"{self.connection}__credential": "managedidentity",
                 f"{self.connection}__clientId": client_id,
             },
@@ -86,13 +86,13 @@ class Queue(pulumi.ComponentResource):
         )
 
     def _claim(self, name: str) -> str:
-        return self._account.group.environment.claim("queue", name, within=self._account.physical)
+        return self.account.group.environment.claim("queue", name, within=self.account.physical)
 
     def _create(self, physical: str) -> storage.Queue:
         return storage.Queue(
             physical,
-            account_name=self._account.name,
+            account_name=self.account.name,
             queue_name=physical,
-            resource_group_name=self._account.group.name,
-            opts=pulumi.ResourceOptions(parent=self, protect=self._account.group.environment.keeps_data or None),
+            resource_group_name=self.account.group.name,
+            opts=pulumi.ResourceOptions(parent=self, protect=self.account.group.environment.keeps_data or None),
         )

@@ -241,14 +241,15 @@ class FunctionWorker(pulumi.ComponentResource):
         )
 
     def _watch(self) -> None:
-        """Failures and silence are told to whoever the stack names; see `Alerts`."""
-        timed = [
-            (step.name, step.schedule)
-            for step in self._args.steps
-            if isinstance(step, Every) and isinstance(step.schedule, str)
-        ]
-        if self._args.foundation.alerts:
-            self._args.foundation.alerts.watch_app(self._name, self._physical, timed, parent=self)
+        """Failures, silence and messages that are stuck are told to whoever the stack names; see `Alerts`."""
+        alerts, steps = self._args.foundation.alerts, self._args.steps
+        if alerts is None:
+            return
+        timers = [(step.name, step.schedule) for step in steps if isinstance(step, Every)]
+        alerts.watch_app(self._name, self._physical, timers, only_timers=len(timers) == len(steps), parent=self)
+        for step in steps:
+            if isinstance(step, On):
+                alerts.watch_queue(step.queue)
 
     def _close_basic_sign_in(self) -> None:
         """No publishing by user name and password: identities only."""

@@ -11,9 +11,10 @@ from components.aws.log_bucket import LogBucket, LogBucketArgs
 from components.aws.trust import EntraTrust, EntraTrustArgs
 from components.monitoring.alerts import silence
 from components.storage.container import Container, ContainerArgs
+from components.storage.queue import Queue, QueueArgs
 from components.workers.function_worker import FunctionWorker, FunctionWorkerArgs
 from components.workers.ncrontab import Schedule, longest_gap, parse
-from components.workers.steps import Every
+from components.workers.steps import Every, On, Step
 from tests.components.program import ACCOUNT, Base, Declared, declare, project
 
 EMAILS = ("one@example.com", "two@example.com")
@@ -54,7 +55,7 @@ def test_every_alert_of_azure_goes_to_every_address(tmp_path: Path) -> None:
     found = watched(tmp_path)
     group, rules = found.one("ActionGroup"), found.all("ScheduledQueryRule")
     assert tuple(one["emailAddress"] for one in group.inputs["emailReceivers"]) == EMAILS
-    assert {one.name for one in rules} == {"demo-failed", "demo-tick-silent", "demo-dead"}
+    assert {one.name for one in rules} == {"demo-failed", "demo-failing", "demo-tick-silent", "demo-dead"}
     for rule in rules:
         assert rule.inputs["actions"] == {"actionGroups": [group.id]}
         assert rule.inputs["scopes"] == [found.one("Workspace").id]
@@ -72,6 +73,64 @@ def test_a_failed_run_is_told_and_so_is_a_function_that_stays_silent(tmp_path: P
         f'AppRequests | where AppRoleName =~ "{app}" and OperationName == "tick" and Success == true'
     )
     assert (one["operator"], one["threshold"], silent["windowSize"]) == ("LessThan", 1, "PT2H")
+
+
+def test_a_share_of_failed_runs_is_told_whatever_starts_them(tmp_path: Path) -> None:
+    found = watched(tmp_path)
+    app, failing = found.one("WebApp").inputs["name"], found.one("ScheduledQueryRule", "demo-failing").inputs
+    (one,) = failing["criteria"]["allOf"]
+    assert one["query"] == (
+        f'AppRequests | where AppRoleName =~ "{app}" | summarize total = count(), failed = countif(Success == false) '
+        "| where failed >= 5 and failed > 0.1 * total"
+    )
+    assert (one["operator"], one["threshold"], failing["windowSize"]) == ("GreaterThan", 0, "PT1H")
+
+
+def queued(root: Path, emails: tuple[str, ...] = EMAILS) -> Declared:
+    """A worker with a timer and two queues of one account."""
+
+    def main() -> None:
+        base = Base(project(root, {"demo.tick": [], "demo.one": [], "demo.two": []}), alert_emails=emails)
+        one, two = (Queue(name, QueueArgs(account=base.account)) for name in ("one-work", "two-work"))
+        Queue("by-hand", QueueArgs(account=base.account, consumer="operator"))
+        steps: list[Step] = [Every("0 * * * * *", run="handlers.demo.tick")]
+        steps += [On(one, run="handlers.demo.one"), On(two, run="handlers.demo.two")]
+        args = FunctionWorkerArgs(group=base.group, foundation=base.foundation, system="demo", steps=steps)
+        FunctionWorker("demo", args, opts=base.system.child)
+
+    return declare(main)
+
+
+def test_every_queue_of_a_step_is_watched_by_its_own_logs(tmp_path: Path) -> None:
+    found = queued(tmp_path)
+    account = found.one("StorageAccount", "demo")
+    names = {one.name for one in found.all("ScheduledQueryRule")}
+    assert names == {
+        *("demo-failed", "demo-failing", "demo-tick-silent"),
+        *("one-work-poison", "one-work-waiting", "two-work-poison", "two-work-waiting"),
+    }
+    query = found.one("ScheduledQueryRule", "one-work-poison").inputs["criteria"]["allOf"][0]["query"]
+    assert f'AccountName =~ "{account.inputs["accountName"]}"' in query
+    assert query.endswith('tostring(parse_url(Uri).Path) == "/one-work-poison/messages"')
+    rule = found.one("ScheduledQueryRule", "two-work-waiting").inputs
+    assert rule["windowSize"] == "P2D"
+    assert (
+        'where path == "/two-work/messages" or path startswith "/two-work/messages/"'
+        in (rule["criteria"]["allOf"][0]["query"])
+    )
+    (kept,) = [one for one in found.all("DiagnosticSetting") if one.inputs["name"] == "changes"]
+    assert kept.inputs["resourceUri"] == f"{account.id}/queueServices/default"
+    assert [one["category"] for one in kept.inputs["logs"]] == ["StorageWrite", "StorageDelete"]
+
+
+def test_with_queues_only_a_timers_single_failure_is_told(tmp_path: Path) -> None:
+    """A message that fails is tried again, and put aside in the end: the poison alert tells of it."""
+    query = queued(tmp_path).one("ScheduledQueryRule", "demo-failed").inputs["criteria"]["allOf"][0]["query"]
+    assert query.endswith('and OperationName in ("tick") and Success == false')
+
+
+def test_a_queue_is_not_logged_for_nobody(tmp_path: Path) -> None:
+    assert [one.inputs["name"] for one in queued(tmp_path, emails=()).all("DiagnosticSetting")] == ["audit"]
 
 
 def test_dead_letters_are_seen_in_the_storage_logs(tmp_path: Path) -> None:

@@ -21,13 +21,16 @@ from tests.e2e.project import Project
 from tests.integration.host.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux")
-LINES, PAD, JOBS = 20_000, "x" * 60, 5
+LINES, PAD, JOBS, HOPELESS = 20_000, "x" * 60, 5, 3
 JOB = '''"""A step of the test's own: it fails until somebody mends it."""
 
 import msgspec
 
 from core.runtime.context import Context
-from core.runtime.outcome import Done, Outcome, Retry
+from core.runtime.outcome import Dead, Done, Outcome, Retry
+
+
+HOPELESS = 100
 
 
 class Job(msgspec.Struct):
@@ -36,7 +39,7 @@ class Job(msgspec.Struct):
 
 def handle(job: Job, context: Context[None]) -> Outcome:
     context.log.info("job", n=job.n)
-    return Retry("not mended")
+    return Dead("n is hopeless") if job.n >= HOPELESS else Retry("not mended")
 '''
 
 
@@ -60,10 +63,23 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         jobs = jobs_queue(project)
         for number in range(JOBS):  # they die of their tries before any test looks
             jobs.send_message(json.dumps({"n": number}))
+        for number in range(HOPELESS):
+            jobs.send_message(hopeless(number))
         project.settle()
         yield project
     finally:
         project.down()
+
+
+def hopeless(number: int) -> str:
+    """A message that its step calls dead: in an envelope, without one, or no message at all; odd to the character."""
+    body = f' {{"n": {100 + number}, "odd": "<é & \\u0001>"}}  '
+    if number == 0:
+        return body
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    type_ = "Job" if number == 1 else "Other"
+    head = f'"id": "h{number}", "type": "{type_}", "version": 1, "traceparent": "{trace}", "attempt": 2'
+    return f'{{{head}, "body":{body}}}'
 
 
 def jobs_queue(cloud: Project) -> QueueClient:
@@ -182,18 +198,46 @@ def test_ctrl_c_stops_it_and_a_second_command_is_told_who_is_first(cloud: Projec
 
 def test_poison_messages_go_back_when_their_step_is_mended(cloud: Project) -> None:
     asyncio.run(until(lambda: len(listed(cloud, "--kind", "storage")) >= JOBS, limit_s=90))  # five tries each
-    found = listed(cloud, "--kind", "storage")
+    found = listed(cloud, "--kind", "storage", "--reason", "not mended")
     assert sorted(entry["excerpt"] for entry in found) == [f'{{"n": {number}}}' for number in range(JOBS)]
     assert {(entry["origin"], entry["system"], entry["attempts"]) for entry in found} == {("jobs", "log_ingest", 5)}
+    assert {entry["details"]["function"] for entry in found} == {"job"}
     assert "dead letters: ./millrace dlq list" in cloud.run("status").stdout
     everything = cloud.run("dlq", "drop")
     assert (everything.returncode, "drop of everything" in everything.stderr) == (2, True)
-    cloud.edit("handlers/log_ingest/job.py", 'Retry("not mended")', "Done()")
-    cloud.edit("handlers/log_ingest/job.py", "Done, Outcome, Retry", "Done, Outcome")
-    cloud.up("--no-sample")
+    mend(cloud, "Retry", "not mended")
     assert redriven(cloud, found[0]["id"])["done"] == 1
-    assert redriven(cloud, "--kind", "storage", "--rate", "20/s")["done"] == JOBS - 1
-    assert (listed(cloud, "--kind", "storage"), cloud.stack.status().in_flight) == ([], 0)
-    lines = cloud.json("logs", "--lines", "500")["lines"]
-    jobs = [line["fields"]["n"] for line in lines if line.get("event") == "job"]
+    assert redriven(cloud, "--kind", "storage", "--reason", "not mended", "--rate", "20/s")["done"] == JOBS - 1
+    assert (listed(cloud, "--kind", "storage", "--reason", "mended"), cloud.stack.status().in_flight) == ([], 0)
+    jobs = [n for n in handled(cloud) if n < 100]
     assert sorted(jobs) == sorted([*range(JOBS)] * 6), "five tries each before, one after"
+
+
+def test_a_hopeless_message_is_poison_at_once_and_goes_back_as_it_was(cloud: Project) -> None:
+    found = listed(cloud, "--kind", "storage", "--reason", "hopeless")
+    assert [(entry["attempts"], entry["details"]["function"]) for entry in found] == [(1, "job"), (2, "job")]
+    (other,) = listed(cloud, "--kind", "storage", "--reason", "got a Other of version 1")
+    assert other["details"]["trace"] == "0af7651916cd43dd8448eb211c80319c"
+    bodies = [cloud.json("dlq", "show", entry["id"])["details"]["body"] for entry in (*found, other)]
+    assert bodies == [hopeless(number) for number in range(HOPELESS)]
+    assert sorted(n for n in handled(cloud) if n >= 100) == [100, 101], "one try each; the third could not be decoded"
+    app = found[0]["app"]
+    assert app.startswith("log-ingest-local-"), app
+    by_app = listed(cloud, "--app", "log-ingest", "--kind", "storage", "--before", "0s")
+    assert {entry["id"] for entry in by_app} >= {entry["id"] for entry in found}
+    assert listed(cloud, "--app", "nobody") == listed(cloud, "--kind", "storage", "--before", "1h") == []
+    mend(cloud, "Dead", "n is hopeless")
+    assert redriven(cloud, "--kind", "storage", "--reason", "hopeless")["done"] == 2
+    assert sorted(n for n in handled(cloud) if n >= 100) == [100, 100, 101, 101]
+    assert cloud.json("dlq", "drop", "--kind", "storage", "--yes")["done"] == 1
+
+
+def mend(cloud: Project, outcome: str, reason: str) -> None:
+    """The step does from now on what it could not do."""
+    cloud.edit("handlers/log_ingest/job.py", f'{outcome}("{reason}")', "Done()")
+    cloud.up("--no-sample")
+
+
+def handled(cloud: Project) -> list[int]:
+    lines = cloud.json("logs", "--lines", "1000")["lines"]
+    return [line["fields"]["n"] for line in lines if line.get("event") == "job"]

@@ -1,5 +1,6 @@
 """Parts of the cloud end in the middle of work, in order or by SIGKILL: it goes on where it was, nothing is lost."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from localcloud.control import address
 from tests.e2e.project import Project, living
+from tests.integration.host.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc"),
@@ -42,10 +44,14 @@ def kill_the_supervisor(cloud: Project) -> None:
 
 
 def kill_the_worker(cloud: Project) -> None:
-    (app,) = cloud.stack.status().apps
-    pid = app.instances[0].pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    pids: list[int] = []
+
+    def running() -> bool:  # it may have been asleep
+        pids[:] = [one.pid for app in cloud.stack.status().apps for one in app.instances if one.pid]
+        return bool(pids)
+
+    asyncio.run(until(running))
+    os.kill(pids[0], signal.SIGKILL)
 
 
 def down_and_up(cloud: Project) -> None:

@@ -1,5 +1,6 @@
 """The whole program on the local cloud, as a user lives with it: up, feed, edit, kill, down and up again."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -15,6 +16,7 @@ from localcloud.engine.state import State
 from localcloud.outside import log_ingest
 from localcloud.supervisor.shapes import Outside
 from tests.e2e.project import Project, listening, living
+from tests.integration.host.waiting import until
 from tests.kept_secrets import PATTERNS, Kept, kept, readable_by_others, spilled
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes and sockets through /proc")
@@ -252,6 +254,8 @@ def environ(pid: int, name: str) -> str:
 
 
 def test_an_app_sees_its_settings_and_the_platforms_and_nothing_of_the_users_shell(cloud: Project) -> None:
+    cloud.stack.fire_timers("log_ingest")  # wakes it
+    asyncio.run(until(lambda: any(one.state == "ready" for one in cloud.stack.status().apps[0].instances)))
     (app,) = cloud.stack.status().apps
     declared = {record.type: record for record in cloud.stack.records().values()}["azure-native:web:WebApp"]
     settings = {item["name"]: item["value"] for item in declared.inputs["siteConfig"]["appSettings"]}
