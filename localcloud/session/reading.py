@@ -1,7 +1,7 @@
 """Reads the log lines that the supervisor's logbook keeps, while it may be writing them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,11 @@ from localcloud.host.spec import LogLine
 from localcloud.session.plain import plain
 
 POLL_S = 0.2
-KNOWN = {"time", "level", "event", "function", "invocation_id", "trace_id", "span_id", "message"}
+KNOWN = {
+    *("time", "level", "event", "function", "invocation_id", "message"),
+    *("trace_id", "span_id", "parent_id", "started"),
+}
+_TRACE_DIGITS = 8  # of a trace's id: enough to ask for it
 
 
 def is_idle(line: LogLine) -> bool:
@@ -25,7 +29,7 @@ def last_lines(folder: Path, app: str, count: int, *, idle: bool) -> list[LogLin
     """The last lines of every app whose name begins with `app`, oldest first; without idle runs unless asked."""
     found: list[LogLine] = []
     for file in sorted(folder.glob(f"{app}*.jsonl")):
-        lines = (line for raw in file.read_bytes().splitlines() if (line := _line(raw)))
+        lines = (line for raw in file.read_bytes().splitlines() if (line := read_line(raw)))
         found += [line for line in lines if idle or not is_idle(line)][-count:]
     return sorted(found, key=lambda line: line.time)[-count:] if count else []
 
@@ -42,7 +46,7 @@ def follow_lines(folder: Path, app: str) -> Iterator[LogLine]:
                     if not raw.endswith(b"\n"):
                         break
                     start += len(raw)
-                    line = _line(raw)
+                    line = read_line(raw)
                     if line:
                         yield line
             ends[file] = start if size >= start else 0
@@ -55,8 +59,15 @@ def one_line(line: LogLine) -> str:
     head = f"{line.time[:23]} {line.app} {line.level:<7}"
     if not fields:
         return plain(f"{head} {line.text}")
-    rest = " ".join(f"{key}={_short(value)}" for key, value in fields.items() if key not in KNOWN and value is not None)
-    return plain(f"{head} {line.function or '-'} {line.event or fields.get('message', '')} {rest}")
+    trace = f" trace={str(fields['trace_id'])[:_TRACE_DIGITS]}" if fields.get("trace_id") else ""
+    said = f"{line.event or fields.get('message', '')} {fields_text(line)}"
+    return plain(f"{head} {line.function or '-'} {said}{trace if line.event == 'invocation' else ''}")
+
+
+def fields_text(line: LogLine, *, without: Collection[str] = ()) -> str:
+    """What a line says besides its names: key=value."""
+    found = {key: value for key, value in (line.fields or {}).items() if key not in KNOWN and key not in without}
+    return " ".join(f"{key}={_short(value)}" for key, value in found.items() if value is not None)
 
 
 def _short(value: object) -> str:
@@ -64,7 +75,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _line(raw: bytes) -> LogLine | None:
+def read_line(raw: bytes) -> LogLine | None:
+    """A line of a logbook, None for half of one."""
     try:
         return msgspec.json.decode(raw, type=LogLine)
     except msgspec.MsgspecError:
