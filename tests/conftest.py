@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["tests.postgres"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # pulumi_aws says at import that its old names are old, also to those who use the new ones. As an error it would
