@@ -113,6 +113,12 @@ def find(tx: Tx, run_id: str) -> Run | None:
     return None if row is None else msgspec.convert(row, Run)
 
 
+def lock(tx: Tx, run_id: str) -> str | None:
+    """Makes other moves of the run wait until the transaction ends. Its state; None: no such run."""
+    row = tx.execute(_SQL["lock_run"], {"run_id": run_id}).fetchone()
+    return None if row is None else str(row["state"])
+
+
 def count(tx: Tx, run_id: str, *, requests: int = 0, **counts: int) -> None:
     """Adds to the run's requests and counts: `count(tx, run_id, rows=500)`."""
     tx.execute(_SQL["count_run"], {"run_id": run_id, "requests": requests, "counts": Jsonb(counts)})
@@ -148,7 +154,7 @@ def open_stage(tx: Tx, run_id: str, stage: str, tasks: Iterable[str] = (), *, se
     nobody will be told so: its opener goes on with what comes after it.
     """
     names = list(dict.fromkeys(tasks))
-    _lock(tx, run_id)
+    lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "tasks": len(names), "sealed": sealed}
     if not _moved(tx, "open_stage", values):
         return False
@@ -170,7 +176,7 @@ def stages(tx: Tx, run_id: str) -> list[Stage]:
 
 def seal(tx: Tx, run_id: str, stage: str) -> Finish:
     """No more tasks will come; the stage is done at once when all that came are settled."""
-    _lock(tx, run_id)
+    lock(tx, run_id)
     return _finish(tx, "seal_stage", {"run_id": run_id, "stage": stage})
 
 
@@ -180,7 +186,7 @@ def reset_stage(tx: Tx, run_id: str, stage: str, *, round: int | None = None) ->
     None, and nothing happens, when it is unknown, done, or (with `round`) no longer in that round: of two that want the
     same, the second one learns that it is too late.
     """
-    _lock(tx, run_id)
+    lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "round": round}
     row = tx.execute(_SQL["reset_stage"], values).fetchone()
     if row is None:
@@ -194,7 +200,7 @@ def reset_stage(tx: Tx, run_id: str, stage: str, *, round: int | None = None) ->
 
 def add_task(tx: Tx, run_id: str, stage: str, task: str) -> bool:
     """One more task of an unsealed stage. False: it was there, or the stage takes no more."""
-    _lock(tx, run_id)
+    lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "task": task}
     if not _moved(tx, "add_task", values):
         return False
@@ -208,7 +214,7 @@ def begin_task(tx: Tx, run_id: str, stage: str, task: str) -> Task | None:
     A parked run is not over: look at `find(…).parked_until` first. A task that runs already is begun again, for its
     first worker may be dead; two at once must do no harm, and only one of them will settle it.
     """
-    if _lock(tx, run_id) not in _OPEN:
+    if lock(tx, run_id) not in _OPEN:
         return None
     row = tx.execute(_SQL["begin_task"], {"run_id": run_id, "stage": stage, "task": task}).fetchone()
     return None if row is None else msgspec.convert(row, Task)
@@ -239,7 +245,7 @@ def tasks(tx: Tx, run_id: str, *, unsettled: bool = False) -> list[Task]:
 
 def reopen(tx: Tx, run_id: str, stage: str) -> list[str]:
     """The stage's failed tasks wait again, and the stage is open; their names. Its end will be told once more."""
-    _lock(tx, run_id)
+    lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage}
     found = [str(row["task"]) for row in tx.execute(_SQL["reopen_tasks"], values).fetchall()]
     if found:
@@ -249,7 +255,7 @@ def reopen(tx: Tx, run_id: str, stage: str) -> list[str]:
 
 def forget_stage(tx: Tx, run_id: str, stage: str) -> bool:
     """As if it had never been opened: what comes before it is done once more."""
-    _lock(tx, run_id)
+    lock(tx, run_id)
     return _moved(tx, "forget_stage", {"run_id": run_id, "stage": stage})
 
 
@@ -260,18 +266,12 @@ def _settle(
     if requests:
         count(tx, run_id, requests=requests)  # locks the run's row as well
     else:
-        _lock(tx, run_id)
+        lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "task": task, "state": state, "reason": reason, "requests": requests,
               "result": None if result is None else Jsonb(dict(result))}  # fmt: skip
     if not _moved(tx, "settle_task", values):
         return _NOT_MOVED
     return _finish(tx, "settle_in_stage", values)
-
-
-def _lock(tx: Tx, run_id: str) -> str | None:
-    """Makes other moves of the run wait until the transaction ends. Its state; None: no such run."""
-    row = tx.execute(_SQL["lock_run"], {"run_id": run_id}).fetchone()
-    return None if row is None else str(row["state"])
 
 
 def _moved(tx: Tx, statement: str, values: Mapping[str, Any]) -> bool:
