@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.alma_analytics.jobs import jobs_of, validate
@@ -119,6 +119,7 @@ def broken(draw: st.DrawFn) -> Any:
         place = place[key]
 
 
+@settings(deadline=None)
 @given(broken())
 def test_what_is_found_good_is_a_job_and_nothing_is_too_strange_to_be_judged(row: Any) -> None:
     try:
@@ -131,6 +132,7 @@ def test_what_is_found_good_is_a_job_and_nothing_is_too_strange_to_be_judged(row
             assert one.got
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_any_value_as_a_row_is_judged(value: Any) -> None:
     assert validate([value])

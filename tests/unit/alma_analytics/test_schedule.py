@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.alma_analytics.schedule import ScheduleError, check_cron, due_slot, next_slot
@@ -102,6 +102,7 @@ CRONS = ["30 2 * * *", "0,30 2 * * *", "0 2,3 * * *", "*/15 * * * *", "0 0 * * *
 MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2030, 12, 31)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), MOMENTS, st.floats(0, 1, exclude_max=True))
 def test_the_next_slot_is_the_same_from_every_moment_before_it(cron: str, zone: str, at: datetime, part: float) -> None:
     slots = [next_slot(cron, zone, at)]
@@ -112,6 +113,7 @@ def test_the_next_slot_is_the_same_from_every_moment_before_it(cron: str, zone: 
         assert next_slot(cron, zone, between) == slot
 
 
+@settings(deadline=None)
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), MOMENTS, st.integers(0, 60))
 def test_of_many_missed_slots_the_latest_is_due(cron: str, zone: str, at: datetime, missed: int) -> None:
     first = slot = next_slot(cron, zone, at)
@@ -144,11 +146,13 @@ def judge(cron: str) -> None:
         assert next_slot(cron, "Europe/Berlin", now) > now
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("0123456789*/,-#LWMONJAN ²"), max_size=14))
 def test_any_text_is_a_schedule_or_refused(text: str) -> None:
     judge(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.sampled_from("0123456789*/,-#LWMON"), min_size=1, max_size=5), min_size=5, max_size=5))
 def test_any_five_fields_are_a_schedule_or_refused(fields: list[str]) -> None:
     judge(" ".join(fields))
