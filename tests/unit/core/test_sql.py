@@ -1,7 +1,10 @@
 """Named statements of a .sql file."""
 
+from pathlib import Path
+
 import pytest
 
+from components.packaging.closure import source_tree
 from core.sql import named, parse
 
 
@@ -30,3 +33,11 @@ def test_the_job_machines_statements_are_read_once() -> None:
     found = named("core.jobs", "queries.sql")
     assert found is named("core.jobs", "queries.sql")
     assert all("--" not in text for text in found.values())
+
+
+def test_a_package_carries_the_statements_and_no_migration() -> None:
+    closure = source_tree(Path(__file__).parents[3]).closure(["core.jobs.machine", "core.alma_analytics.starting"])
+    sql = {file.path for file in closure.files if file.path.endswith(".sql")}
+    assert {"core/jobs/queries.sql", "core/alma_analytics/jobs.sql"} <= sql
+    assert not [path for path in sql if "migrations" in path]
+    assert "tzdata" in {external.module for external in closure.externals}  # nothing but zoneinfo ever opens it
