@@ -6,6 +6,7 @@ import sys
 import typer
 
 from cli import (
+    alma,
     aws_env,
     bench,
     chaos,
@@ -50,6 +51,7 @@ app.command()(package.package)
 app.command()(query.query)
 app.command()(logs.logs)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(alma.app, name="alma")
 app.command()(outputs.outputs)
 app.command()(secret.secret)
 app.command()(token.token)

@@ -27,7 +27,7 @@ POISON: Final = "-poison"
 BLOB_CONTRIBUTOR: Final = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 BLOB_READER: Final = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 QUEUE_CONTRIBUTOR: Final = "974c5e8b-45b9-4653-ba55-5f855dd0fb88"
-CONTAINERS: Final = {"failed": BLOB_CONTRIBUTOR, "progress": BLOB_READER}
+CONTAINERS: Final = {"failed": BLOB_CONTRIBUTOR, "progress": BLOB_READER, "pages": BLOB_READER}
 """Containers by name, and the operator's role there."""
 
 
