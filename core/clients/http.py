@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from urllib3.exceptions import HTTPError
 
-from core.clients.faults import InDoubt, Transient
-from core.clients.wire import NotSentError, Wire
+from core.clients.faults import InDoubt, Refused, Transient
+from core.clients.wire import READ_S, NotSentError, Wire
 
 _RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 _NO_ANSWER = frozenset({502, 504})
@@ -38,10 +38,11 @@ class Http:
         ca_file: str | None = None,
         connections: int = 32,
         tries: int = 5,
+        read_s: float = READ_S,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._wire = Wire(connections=connections, ca_file=ca_file)
+        self._wire = Wire(connections=connections, ca_file=ca_file, read_s=read_s)
         self._tries = tries
         self._clock = clock
         self._sleep = sleep
@@ -84,6 +85,33 @@ class Http:
                 continue
             if answer.status not in _RETRIED or not self._wait(attempt, reply.headers.get("Retry-After"), until):
                 return answer
+
+    def once(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        ready: Callable[[], None] | None = None,
+        most: int,
+    ) -> Answer:
+        """The answer of one try, whatever its status. For calls that only their caller may repeat.
+
+        `ready`: see Wire.request. Raises Transient (nothing was sent), InDoubt (sent, but no whole answer arrived) or
+        Refused (the answer has more than `most` bytes).
+        """
+        try:
+            reply = self._wire.request(method, url, body=body, headers=headers, ready=ready)
+            content = reply.read(most + 1)
+        except (HTTPError, OSError) as error:
+            kind = Transient if isinstance(error, NotSentError) else InDoubt
+            why = type(error.__cause__ or error).__name__
+            raise kind(f"{method} {_shown(url)}: no whole answer ({why})") from error
+        if len(content) > most:
+            reply.close()
+            raise Refused(f"{method} {_shown(url)}: the answer must have at most {most} bytes, got more")
+        return Answer(reply.status, reply.headers, content)
 
     def _wait(self, attempt: int, retry_after: str | None, until: float | None) -> bool:
         """Waits before the next try; False when there is none left, or no time for it."""

@@ -10,7 +10,7 @@ import re
 import ssl
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import BinaryIO, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from core.clients.reply import Reply
 
 _CONNECT_S = 5.0
-_READ_S = 60.0
+READ_S = 60.0
 _BUFFER = 64 * 1024
 _TARGET = re.compile(r"[!-~]*")
 _HEADER = re.compile(r"[^\r\n\0]*")
@@ -46,7 +46,7 @@ class Origin(NamedTuple):
 class _Connection:
     """One connection with its read buffer."""
 
-    def __init__(self, origin: Origin, context: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, context: ssl.SSLContext | None, read_s: float) -> None:
         """Connects. Raises NotSentError."""
         if context is None:
             self.line = HTTPConnection(origin.host, origin.port, timeout=_CONNECT_S)
@@ -59,7 +59,7 @@ class _Connection:
             raise NotSentError(f"{origin.name}: {type(error).__name__}: {error}") from error
         assert self.line.sock is not None  # noqa: S101 - it is connected
         self.socket = self.line.sock
-        self.socket.settimeout(_READ_S)
+        self.socket.settimeout(read_s)
         self.file = cast("BinaryIO", self.socket.makefile("rb", buffering=_BUFFER))
 
     def close(self) -> None:
@@ -71,20 +71,34 @@ class _Connection:
 class Wire:
     """Connections to any number of servers, at most `connections` kept for each. Thread-safe."""
 
-    def __init__(self, *, connections: int, ca_file: str | None = None) -> None:
-        """`ca_file`: the trusted roots; None: the system's."""
+    def __init__(self, *, connections: int, ca_file: str | None = None, read_s: float = READ_S) -> None:
+        """`ca_file`: the trusted roots; None: the system's. `read_s`: seconds without a byte before an answer is
+        given up.
+        """
         self._most = connections
+        self._read_s = read_s
         self._ca_file = ca_file
         self._idle: dict[Origin, list[_Connection]] = {}
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
         weakref.finalize(self, _close_all, self._idle)
 
-    def request(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
-        """The answer's head, its body still to be read. Raises NotSentError, or another of urllib3's HTTPErrors."""
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        ready: Callable[[], None] | None = None,
+    ) -> Reply:
+        """The answer's head, its body still to be read. Raises NotSentError, or another of urllib3's HTTPErrors.
+
+        `ready` is called once the connection is there, right before the request leaves; what it raises comes through.
+        """
         origin, target = parts(url)
         head = _request(method, target, origin.name, headers, body)
-        connection = self._idle_one(origin) or _Connection(origin, self._tls() if origin.tls else None)
+        connection = self._connection(origin, ready)
 
         def done(keeps: bool) -> None:
             idle = self._idle.setdefault(origin, [])
@@ -102,7 +116,7 @@ class Wire:
             return Reply(connection.file, done)
         except TimeoutError as error:
             connection.close()
-            raise ReadTimeoutError(None, url, f"no answer in {_READ_S:.0f} s") from error  # type: ignore[arg-type]
+            raise ReadTimeoutError(None, url, f"no answer in {self._read_s:.0f} s") from error  # type: ignore[arg-type]
         except (OSError, ValueError) as error:
             connection.close()
             raise ProtocolError(f"connection broken: {type(error).__name__}: {error}") from error
@@ -113,6 +127,23 @@ class Wire:
     def close(self) -> None:
         """Closes what is kept; also done when nobody has this any more."""
         _close_all(self._idle)
+
+    def _connection(self, origin: Origin, ready: Callable[[], None] | None) -> _Connection:
+        connection = self._idle_one(origin) or self._new(origin)
+        if ready is None:
+            return connection
+        try:
+            ready()
+        except BaseException:
+            connection.close()
+            raise
+        if not is_connection_dropped(connection.line):
+            return connection
+        connection.close()  # the server did not wait as long as `ready` did
+        return self._new(origin)
+
+    def _new(self, origin: Origin) -> _Connection:
+        return _Connection(origin, self._tls() if origin.tls else None, self._read_s)
 
     def _idle_one(self, origin: Origin) -> _Connection | None:
         """The one used last, unless its server closed it meanwhile."""

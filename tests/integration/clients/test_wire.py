@@ -107,13 +107,10 @@ def test_one_that_the_server_closed_is_not_used_again(servers: list[Server]) -> 
 
 
 @pytest.mark.parametrize(("answer", "kind"), [(b"cut", ProtocolError), (HANG, ReadTimeoutError)])
-def test_no_answer(
-    servers: list[Server], monkeypatch: pytest.MonkeyPatch, answer: bytes, kind: type[HTTPError]
-) -> None:
-    monkeypatch.setattr(wire, "_READ_S", 0.2)
+def test_no_answer(servers: list[Server], answer: bytes, kind: type[HTTPError]) -> None:
     servers.append(server := Server([answer]))
     with pytest.raises(kind) as caught:
-        _ask(Wire(connections=1), server, body=b"x")
+        _ask(Wire(connections=1, read_s=0.2), server, body=b"x")
     assert not isinstance(caught.value, NotSentError)
 
 

@@ -1,0 +1,117 @@
+"""Alma's error bodies, as XML and as JSON, and what their codes mean.
+
+Documented: the gateway's codes (https://developers.exlibrisgroup.com/alma/apis/#error) and each service's numbers. The
+same trouble comes with different statuses (UNAUTHORIZED with 400, 401 and 403), so that the code counts first.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from core.clients.faults import Fault
+from core.clients.xml_safe import local, parse
+
+DAILY, PER_SECOND = "DAILY_THRESHOLD", "PER_SECOND_THRESHOLD"
+NO_MORE_ROWS = frozenset({"420033"})
+"""With 500: the cursor is at its end."""
+_DENIED = frozenset({"UNAUTHORIZED", "FORBIDDEN"})
+_MISSING = frozenset(
+    {
+        *("402203", "33007"),  # bib
+        *("60213", "402219"),  # holding
+        *("401689", "401873", "60121"),  # item
+        *("401861", "401890"),  # user
+    }
+)
+_SAYS_MISSING = re.compile(
+    r"\b(not found|does not exist|do not exist|no (record|item|user|holding)s? (was |were )?found)\b", re.IGNORECASE
+)
+"""Alma's wording has changed with the years and the services; these codes and words are what was seen."""
+_SAYS_STALE = re.compile(r"\b(stale|newer) version|version .* (stale|changed|modified)", re.IGNORECASE)
+_MAX_BYTES = 1024 * 1024
+_SHOWN = 300
+"""Characters of a service's own words in a message."""
+
+
+class Words(msgspec.Struct, frozen=True):
+    """What an error body says: its first error."""
+
+    code: str
+    text: str
+    tracking: str = ""
+    """What Ex Libris' support asks for."""
+
+    @property
+    def denied(self) -> bool:
+        """The key may not do that."""
+        return self.code in _DENIED
+
+    @property
+    def missing(self) -> bool:
+        """There is no such record."""
+        return self.code in _MISSING or _SAYS_MISSING.search(self.text) is not None
+
+    @property
+    def stale(self) -> bool:
+        """The record is not what it was when it was read."""
+        return _SAYS_STALE.search(self.text) is not None
+
+    def shown(self, key: str) -> str:
+        """For a message: never with the key in it."""
+        told = " ".join(f"{self.code} {self.text}".split())[:_SHOWN]
+        told = told.replace(key, "***") if key else told
+        return f"{told} (tracking id {self.tracking})" if self.tracking else told
+
+
+def words_of(body: bytes) -> Words:
+    """The first error of a body; of one that has none its own words, without a code."""
+    stripped = body.lstrip()
+    try:
+        if stripped.startswith(b"{"):
+            errors = msgspec.json.decode(stripped, type=_Answer).error_list.error
+            if errors:
+                return Words(errors[0].code, errors[0].text, errors[0].tracking)
+        elif stripped.startswith(b"<"):
+            found = _Errors()
+            parse(body, found, max_bytes=_MAX_BYTES)
+            if found.first.get("errorCode"):
+                first = found.first
+                return Words(first["errorCode"], first.get("errorMessage", ""), first.get("trackingId", ""))
+    except (msgspec.MsgspecError, RecursionError, Fault):
+        pass  # somebody else's error page
+    return Words("", re.sub(r"<[^>]*>", " ", stripped[:2000].decode("utf-8", "replace")))
+
+
+class _Error(msgspec.Struct, rename={"code": "errorCode", "text": "errorMessage", "tracking": "trackingId"}):
+    code: str = ""
+    text: str = ""
+    tracking: str = ""
+
+
+class _List(msgspec.Struct):
+    error: list[_Error] = []
+
+
+class _Answer(msgspec.Struct, rename={"error_list": "errorList"}):
+    error_list: _List = msgspec.field(default_factory=_List)
+
+
+class _Errors:
+    """Takes the first `error` of a web_service_result."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, str] = {}
+        self._text: list[str] = []
+
+    def start(self, _tag: str, _attrs: dict[str, str]) -> None:
+        self._text = []
+
+    def data(self, data: str) -> None:
+        self._text.append(data)
+
+    def end(self, tag: str) -> None:
+        if local(tag) in {"errorCode", "errorMessage", "trackingId"}:
+            self.first.setdefault(local(tag), "".join(self._text).strip())
+        self._text = []

@@ -1,0 +1,155 @@
+"""A page of an Analytics report: Alma's XML around the rowset of Oracle Analytics.
+
+Documented (https://developers.exlibrisgroup.com/blog/Working-with-Analytics-REST-APIs/): QueryResult with
+ResumptionToken (first page only), IsFinished, ResultXml; columns are Column0 … ColumnN, their headings are attributes
+of the rowset's schema. Seen in practice: the schema itself often comes with the first page only; Column0 is a constant
+0 under the heading "0"; a null cell has no element, an empty text has an empty one; all values are text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from core.clients.faults import Refused
+from core.clients.xml_safe import XmlFault, local, parse
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of a page: 1,000 rows of 64 KB."""
+MAX_DEPTH = 16
+MAX_COLUMNS = 1_000
+_COLUMN = re.compile(r"Column(\d{1,4})")
+
+
+class ReportFault(Refused):
+    """A report that cannot be read, and no further try will change that."""
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some rows of a report."""
+
+    columns: tuple[str, ...]
+    """Headings, made distinct: Title, Title (2). Empty where the page has none and nobody said what they are."""
+    rows: list[tuple[str | None, ...]]
+    """One value a column; None: null."""
+    finished: bool
+    token: str | None
+    """Only the first page of a report has one; it stays the same until the last."""
+
+
+def read_page(body: bytes, known: tuple[str, ...] = ()) -> Page:
+    """`known`: the report's headings, for a page that has none of its own. Raises ReportFault, or Corrupt for a page
+    that is cut off.
+    """
+    found = _Reader()
+    try:
+        parse(body, found, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    except XmlFault as error:
+        raise ReportFault(f"report: {error}") from error
+    if not found.result:
+        raise ReportFault(f"report: the answer must be a QueryResult, got {found.root or 'nothing'}")
+    if found.finished not in {"true", "false"}:
+        raise ReportFault(f"report: IsFinished must be true or false, got {found.finished!r}")
+    names, columns = _columns(found, known)
+    rows = [_row(row, names, number) for number, row in enumerate(found.rows, 1)]
+    return Page(columns=columns, rows=rows, finished=found.finished == "true", token=found.token.strip() or None)
+
+
+def _columns(found: _Reader, known: tuple[str, ...]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Where each element's value belongs, and the headings."""
+    if found.headings:
+        names = sorted(found.headings, key=_number)
+        return {name: at for at, name in enumerate(names)}, distinct([found.headings[name] or name for name in names])
+    width = len(known) or 1 + max((_number(name) for row in found.rows for name in row), default=-1)
+    return {f"Column{at}": at for at in range(width)}, known
+
+
+def _row(row: dict[str, str | None], names: dict[str, int], number: int) -> tuple[str | None, ...]:
+    values: list[str | None] = [None] * len(names)
+    for name, value in row.items():
+        if name not in names:
+            raise ReportFault(f"report: row {number} has {name}, and the report has only {len(names)} columns")
+        values[names[name]] = value
+    return tuple(values)
+
+
+def distinct(headings: list[str]) -> tuple[str, ...]:
+    """The headings, each once: a repeated one gets the first number that is free."""
+    taken = set(headings)
+    seen: set[str] = set()
+    made = []
+    for heading in headings:
+        name, number = heading, 1
+        while name in seen or (number > 1 and name in taken):
+            number += 1
+            name = f"{heading} ({number})"
+        seen.add(name)
+        made.append(name)
+    return tuple(made)
+
+
+def _number(name: str) -> int:
+    match = _COLUMN.fullmatch(name)
+    if match is None or int(match[1]) >= MAX_COLUMNS:
+        raise ReportFault(f"report: a column must be Column0 to Column{MAX_COLUMNS - 1}, got {name[:80]!r}")
+    return int(match[1])
+
+
+class _Reader:
+    """Takes the page as it is parsed."""
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.result = False
+        self.token = self.finished = ""
+        self.headings: dict[str, str] = {}
+        self.rows: list[dict[str, str | None]] = []
+        self._row: dict[str, str | None] | None = None
+        self._open = ""
+        """The element whose text is being read."""
+        self._null = False
+        self._text: list[str] = []
+
+    def start(self, tag: str, attrs: dict[str, str]) -> None:
+        name = local(tag)
+        self.root = self.root or name
+        if self._open:
+            raise ReportFault(f"report: {self._open} must hold text, got <{name}> in it")
+        if self._row is not None or name in {"ResumptionToken", "IsFinished"}:
+            self._open, self._text = name, []
+            self._null = any(local(key) == "nil" and value == "true" for key, value in attrs.items())
+        elif name == "Row":
+            self._row = {}
+        elif name == "element" and "name" in attrs:
+            self._heading(attrs)
+        self.result = self.result or name == "QueryResult"
+
+    def _heading(self, attrs: dict[str, str]) -> None:
+        _number(attrs["name"])
+        heading = next((value for key, value in attrs.items() if local(key) == "columnHeading"), "")
+        self.headings[attrs["name"]] = " ".join(heading.split())
+
+    def data(self, data: str) -> None:
+        if self._open:
+            self._text.append(data)
+
+    def end(self, tag: Any) -> None:
+        name = local(tag)
+        if self._open:
+            self._value(name, "".join(self._text))
+            self._open = ""
+        elif name == "Row" and self._row is not None:
+            self.rows.append(self._row)
+            self._row = None
+
+    def _value(self, name: str, text: str) -> None:
+        if self._row is not None:
+            if name in self._row:
+                raise ReportFault(f"report: row {len(self.rows) + 1} has {name} twice")
+            self._row[name] = None if self._null else text
+        elif name == "IsFinished":
+            self.finished = text.strip().lower()
+        else:
+            self.token = text
