@@ -126,6 +126,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     collector_url: Annotated[
         str, Meta(pattern=f"^$|{URL}", title="a URL", description="The legacy HTTP Data Collector; empty: Azure's own.")
     ] = ""
+    alma_url: Annotated[
+        str, Meta(pattern=URL, title="a URL", description="Alma's API gateway, by region; alma_analytics.")
+    ] = "https://api-eu.hosted.exlibrisgroup.com"
+    mail_url: Annotated[
+        str, Meta(pattern=URL, title="a URL", description="The mail provider's API, in Resend's form.")
+    ] = "https://api.resend.com"
     aws: Annotated[
         AwsSettings | None, Meta(description="How workers reach AWS; log_ingest needs accountId and audience.")
     ] = None

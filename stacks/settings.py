@@ -37,6 +37,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Environment
     systems: list[str]
+    alma_url: str
+    mail_url: str
     aws: AwsSettings | None
     log_ingest: LogIngestSettings
 
@@ -63,7 +65,12 @@ def read_settings(systems: Collection[str] = ("log_ingest",)) -> StackSettings:
             must, got = f"must be a system, each once: {', '.join(sorted(systems))}", f"{name}{closest(name, systems)}"
             raise _wrong("systems", [position], must, got)
     return StackSettings(
-        environment=_environment(settings), systems=settings.systems, aws=settings.aws, log_ingest=settings.log_ingest
+        environment=_environment(settings),
+        systems=settings.systems,
+        alma_url=settings.alma_url,
+        mail_url=settings.mail_url,
+        aws=settings.aws,
+        log_ingest=settings.log_ingest,
     )
 
 

@@ -37,13 +37,18 @@ _IDS: dict[Kind, tuple[str, ...]] = {
     "user": ("users",),
 }
 _JSON = frozenset({"item", "user"})
-_OVERRIDDEN = frozenset(
-    {
-        *("user_group", "job_category", "pin_number", "preferred_language", "campus_code", "rs_libraries"),
-        *("user_title", "library_notices", "pref_first_name", "pref_middle_name", "pref_last_name", "cataloger_level"),
-    }
-)
-"""Fields of a user that Alma replaces only when `override` names them (documented, Update User Details)."""
+_OVERRIDDEN = {
+    **{
+        name: name
+        for name in (
+            *("user_group", "job_category", "pin_number", "preferred_language", "campus_code", "user_title"),
+            *("pref_first_name", "pref_middle_name", "pref_last_name", "cataloger_level"),
+        )
+    },
+    "rs_library": "rs_libraries",
+    "library_notice": "library_notices",
+}
+"""Fields of a user that Alma replaces only when `override` names them, in its words (documented)."""
 _NO_REPORT = re.compile(r"path|catalog|not found|does not exist|permission", re.IGNORECASE)
 
 
@@ -144,7 +149,8 @@ class Alma:
         if ref.kind == "bib":
             query = "?stale_version_check=true"
         elif ref.kind == "user":
-            names = sorted({field.partition(".")[0] for field in document.written} & _OVERRIDDEN)
+            fields = {field.partition(".")[0] for field in document.written}
+            names = sorted(_OVERRIDDEN[field] for field in fields & _OVERRIDDEN.keys())
             query = f"?override={','.join(names)}" if names else ""
         answer = self._send("PUT", ref.path() + query, _media(ref), document.encode(), most=MAX_BYTES)
         if answer.status != 200:

@@ -11,7 +11,7 @@ from localcloud.emulators.access import Access
 from localcloud.emulators.aws.aws import Aws
 from localcloud.emulators.azurite import Azurite
 from localcloud.emulators.ca import CertificateAuthority
-from localcloud.emulators.door import Door, Troubles
+from localcloud.emulators.door import Door, Service, Troubles
 from localcloud.emulators.entra_gate import EntraGate, token_middleware
 from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
 from localcloud.emulators.identity_site import TOKEN_PATH, TROUBLES, IdentitySite
@@ -100,6 +100,18 @@ class LocalCloud:
         app.middlewares.insert(0, token_middleware(self._gate, audience, self._counter(service)))
         self.endpoints[service] = await self.door.open_app(service, app, Troubles(json_reply))
         return self.endpoints[service]
+
+    async def serve(self, service: Service) -> str:
+        """Opens somebody else's service, which checks its callers itself. Answers the address."""
+        self.endpoints[service.name] = await self.door.open(service)
+        return self.endpoints[service.name]
+
+    async def show(self, name: str, app: web.Application, path: str) -> str:
+        """Serves pages for a browser, without TLS (it does not know our authority); the application checks its callers
+        itself. Answers the address of `path`.
+        """
+        self.endpoints[name] = await self.door.open_app(name, app, Troubles(json_reply), tls=False) + path
+        return self.endpoints[name]
 
     def problems(self) -> dict[str, str]:
         """What does not work now, and why: nothing, most of the time."""

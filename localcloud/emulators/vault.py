@@ -52,6 +52,10 @@ class Vaults:
         self._db.execute(_SCHEMA)
         self._door, self._gate, self._clock = door, gate, clock
         self._uris: dict[str, str] = {}
+        self.given: dict[str, str] = {}
+        """Secrets that every vault has from its declaration on: keys of outside services that run here. What somebody
+        put under such a name stays.
+        """
 
     def close(self) -> None:
         """Closes the file."""
@@ -62,6 +66,9 @@ class Vaults:
         if name not in self._uris:
             service = VaultService(self, name, arm_id, self._gate)
             self._uris[name] = await self._door.open(service, site=f"vault-{name}") + "/"
+        for secret, value in self.given.items():
+            if self.get_secret(name, secret) is None:
+                self.set_secret(name, secret, value)
         return self._uris[name]
 
     def name_of(self, uri: str) -> str | None:

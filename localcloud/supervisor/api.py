@@ -45,6 +45,7 @@ class Api:
             web.post("/token", self._token),
             web.post("/stop", self._stop),
             *self._supervisor.faults.routes(),
+            *self._supervisor.outside.routes(),
         ]
 
     async def _status(self, _request: web.Request) -> web.Response:
@@ -77,6 +78,8 @@ class Api:
             ca_file=endpoints["ca_file"],
             management=endpoints["management"],
             collector=endpoints["collector"],
+            alma=endpoints["alma"],
+            mail=endpoints["mail"],
         )
         return _json(answer)
 

@@ -19,6 +19,7 @@ from localcloud.control import api as control_api
 from localcloud.control.kinds import Locality, Tenancy
 from localcloud.control.plane import ControlPlane
 from localcloud.emulators.cloud import LocalCloud
+from localcloud.outside.services import OutsideServices
 from localcloud.supervisor.api import Api
 from localcloud.supervisor.apps import Apps
 from localcloud.supervisor.dead_letters import DeadLetterDesk
@@ -49,6 +50,7 @@ class Supervisor:
         self.logbook = Logbook(home / "logs")
         self.apps = Apps(home / "apps", self.cloud, self.logbook)
         self.faults = Faults(self.cloud, self.apps)
+        self.outside = OutsideServices(home / "outside", self.cloud)
         self.deployer_header = secrets.token_urlsafe(24)
         self.stopping = asyncio.Event()
         self.code = address.code_stamp(ROOT)
@@ -61,8 +63,11 @@ class Supervisor:
         )
 
     async def start(self) -> None:
-        """Emulators, then the record, then the apps, then the API; the address is published last."""
+        """Emulators and what stands outside, then the record, then the apps, then the API; the address is published
+        last.
+        """
         await self.cloud.start()
+        await self.outside.start()
         sites = Sites(self.apps, self.cloud)
         await self.cloud.mount("management", sites.management(), MANAGEMENT)
         await self.cloud.mount("scm", sites.scm(), MANAGEMENT)

@@ -42,10 +42,17 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: str
     management: str
     collector: str
+    alma: str
+    mail: str
 
     def settings(self) -> dict[str, str]:
         """Settings of the program that only a running local cloud knows."""
-        return {"managementUrl": self.management, "collectorUrl": self.collector}
+        return {
+            "managementUrl": self.management,
+            "collectorUrl": self.collector,
+            "almaUrl": self.alma,
+            "mailUrl": self.mail,
+        }
 
 
 class Outside(msgspec.Struct, frozen=True, kw_only=True):

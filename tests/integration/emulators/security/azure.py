@@ -18,6 +18,7 @@ from localcloud.emulators import storage_needs
 from localcloud.emulators.logs import AUDIENCE as MONITOR
 from localcloud.emulators.refusals import STORAGE, VAULT
 from localcloud.emulators.vault import ACTIONS
+from localcloud.outside.services import OutsideServices
 from localcloud.supervisor.apps import Apps
 from localcloud.supervisor.logbook import Logbook
 from localcloud.supervisor.process import MANAGEMENT
@@ -110,6 +111,8 @@ class Azure:
         self.sites = Sites(apps, cloud)
         local.run(cloud.mount("management", self.sites.management(), MANAGEMENT))
         local.run(cloud.mount("scm", self.sites.scm(), MANAGEMENT))
+        self.outside = OutsideServices(home / "outside", cloud)
+        local.run(self.outside.start())
 
     def place(self, service: str) -> Place:
         """A fresh one, with everything in it that its operations look for."""

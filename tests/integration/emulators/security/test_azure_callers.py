@@ -13,7 +13,7 @@ from tests.integration.emulators.security.shapes import check_forbidden, check_u
 from tests.integration.emulators.security.tokens import UNKNOWN, Forge
 from tests.integration.emulators.security.wire import Answer, Wire
 
-ELSEWHERE = {"identity", "collector", "s3", "sqs", "sts"}
+ELSEWHERE = {"identity", "collector", "s3", "sqs", "sts", "alma", "mail", "inbox"}
 """Sites with callers of another kind: test_other_doors.py, test_aws_callers.py."""
 OPERATIONS = {
     **{service: {one.name for one in listed} for service, listed in storage_needs.OPERATIONS.items()},

@@ -1,4 +1,4 @@
-"""Doors whose callers bring no Entra token: identity endpoint, legacy collector, the supervisor's own API."""
+"""Doors whose callers bring no Entra token: identity, legacy collector, Alma, mail, the supervisor's own API."""
 
 import asyncio
 import base64
@@ -84,13 +84,85 @@ def test_the_collector_knows_its_workspaces_by_their_key(azure: Azure, wire: Wir
         assert wire.send(base, "POST", "/api/logs?api-version=2016-04-01", headers, body).status == 403
 
 
+ALMA_TARGETS = [
+    ("GET", "/almaws/v1/analytics/reports?path=/shared/Millrace/Reports/Shelf%20audit&limit=25"),
+    *((verb, f"/almaws/v1/{path}") for verb in ("GET", "PUT") for path in (
+        "bibs/990000000101", "bibs/990000000101/holdings/220000000101", "users/reader-000",
+        "bibs/990000000101/holdings/220000000101/items/230000000101")),
+]  # fmt: skip
+MAIL_TARGETS = [("POST", "/emails"), ("GET", "/emails/00000000-0000-0000-0000-000000000000")]
+
+
+def test_alma_and_mail_know_their_own_key_and_no_token(azure: Azure, wire: Wire) -> None:
+    """Neither takes the other's key, nor a token of the tenant, nor a part of its own."""
+    local, given = azure.local, azure.local.cloud.vault.given
+    token = local.do(lambda: local.cloud.identity.token("deployer", "https://vault.azure.net"))
+    doors = [("alma", "apikey", given["alma-key"], given["mail-key"], ALMA_TARGETS),
+             ("mail", "Bearer", given["mail-key"], given["alma-key"], MAIL_TARGETS)]  # fmt: skip
+    assert given["alma-key"] != given["mail-key"]
+    for service, scheme, key, other, targets in doors:
+        base = local.cloud.endpoints[service]
+        agent = ("User-Agent", "test")
+        wrong = [
+            *ODD,
+            f"{scheme} {other}",
+            f"{scheme} {key[:-1]}",
+            f"{scheme} {key}x",
+            f"Basic {key}",
+            f"Bearer {token}",
+        ]
+        for method, target in targets:
+            for odd in wrong:
+                headers = [agent, *([("Authorization", odd)] if odd else [])]
+                answer = wire.send(base, method, target, headers, b"{}")
+                assert answer.status in {401, 403}, (service, method, target, odd)
+                assert key.encode() not in answer.body
+            twice = [agent, ("Authorization", f"{scheme} {other}"), ("Authorization", f"{scheme} {key}")]
+            assert wire.send(base, method, target, twice, b"{}").status in {401, 403}
+            right = wire.send(base, method, target, [agent, ("Authorization", f"{scheme} {key}")], b"{}")
+            assert right.status not in {401, 403}, (service, method, target)
+    journal = (azure.outside.alma_folder / "journal.jsonl").read_text()
+    assert all(secret not in journal for secret in (given["alma-key"], given["mail-key"], token))
+
+
+def test_the_inbox_is_found_by_its_secret_alone(azure: Azure, wire: Wire) -> None:
+    address = azure.local.cloud.endpoints["inbox"]
+    base, _, secret = address.rstrip("/").rpartition("/")
+    assert len(secret) >= 20
+    assert wire.send(base, "GET", f"/{secret}/", []).status == 200
+    for wrong in (
+        "/",
+        f"/{secret[:-1]}/",
+        f"/{secret}x/",
+        "//",
+        "/messages.json",
+        f"/{secret[:-1]}/messages.json",
+        "/%2e%2e/",
+    ):
+        answer = wire.send(base, "GET", wrong, [])
+        assert answer.status == 404, wrong
+        assert secret.encode() not in answer.body
+    for folder in (azure.outside.alma_folder.parent, azure.outside.mail_folder.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert all(stat.S_IMODE(key.stat().st_mode) == 0o600 for key in folder.glob("*.key"))
+
+
 @pytest.fixture(scope="module")
-def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
-    """A whole one, its loop in a thread."""
-    tenancy = Tenancy(subscription_id=SUBSCRIPTION, tenant_id=TENANT, aws_account=AWS_ACCOUNT, aws_region=REGION)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A supervisor's, in a thread."""
+    made = asyncio.new_event_loop()
+    thread = threading.Thread(target=made.run_forever, daemon=True)
     thread.start()
+    yield made
+    made.call_soon_threadsafe(made.stop)
+    thread.join(10)
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def supervisor(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """A whole one."""
+    tenancy = Tenancy(subscription_id=SUBSCRIPTION, tenant_id=TENANT, aws_account=AWS_ACCOUNT, aws_region=REGION)
 
     async def start() -> Supervisor:
         made = Supervisor(tmp_path_factory.mktemp("stack"), tenancy)
@@ -100,9 +172,6 @@ def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]
     running = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     yield running
     asyncio.run_coroutine_threadsafe(running.stop(), loop).result(60)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
 
 
 def test_every_call_of_the_supervisor_wants_its_secret(supervisor: Supervisor, wire: Wire) -> None:
@@ -121,6 +190,39 @@ def test_every_call_of_the_supervisor_wants_its_secret(supervisor: Supervisor, w
     assert wire.send(base, "GET", "/status", right).status == 200
     assert wire.send(base, "GET", "/access", right).json["identity_header"] == supervisor.deployer_header
     assert not supervisor.stopping.is_set()
+
+
+def test_a_vault_has_the_outside_keys_and_a_person_s_stay(
+    supervisor: Supervisor, loop: asyncio.AbstractEventLoop
+) -> None:
+    vault = supervisor.cloud.vault
+
+    async def made(own: str = "") -> dict[str, str | None]:
+        if own:
+            vault.set_secret("kv-own", "alma-key", own)
+        await vault.put_vault("/x", "kv-own")
+        return {name: vault.get_secret("kv-own", name) for name in vault.given}
+
+    def run(own: str = "") -> dict[str, str | None]:
+        return asyncio.run_coroutine_threadsafe(made(own), loop).result(30)
+
+    assert run() == vault.given
+    assert set(vault.given) == {"alma-key", "mail-key"}
+    assert run("a person's")["alma-key"] == "a person's"
+
+
+def test_settings_of_the_outside_services(supervisor: Supervisor, wire: Wire) -> None:
+    found = address.read(supervisor.home)
+    assert found is not None
+    base, right = f"http://127.0.0.1:{found.port}", [("Authorization", f"Bearer {found.secret}")]
+    assert wire.send(base, "GET", "/outside/alma/settings", right).json["per_second"] == 25
+    assert wire.send(base, "PUT", "/outside/alma/settings", right, b'{"per_second": 7}').json["per_second"] == 7
+    assert wire.send(base, "GET", "/outside/alma/settings", right).json["per_second"] == 7
+    wrong = wire.send(base, "PUT", "/outside/mail/settings", right, b'{"per_secnd": 7}')
+    assert (wrong.status, "per_secnd" in wrong.json["refused"]) == (409, True)
+    access = wire.send(base, "GET", "/access", right).json
+    assert access["alma"] == supervisor.cloud.endpoints["alma"]
+    assert access["mail"] == supervisor.cloud.endpoints["mail"]
 
 
 def test_routes_are_what_the_test_saw(supervisor: Supervisor) -> None:
