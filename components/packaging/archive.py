@@ -16,14 +16,15 @@ from components.packaging.errors import PackageError
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can say
 _UNIX = 3
+_PRESSED = ".gz"  # botocore's models: two thirds of a package, and deflating them again saves nothing
 
 
 def add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """One entry: fixed time, mode 0644, deflated."""
+    """One entry: fixed time, mode 0644, deflated unless it is already."""
     entry = zipfile.ZipInfo(name, _TIME)
     entry.create_system = _UNIX
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.compress_type = zipfile.ZIP_STORED if name.endswith(_PRESSED) else zipfile.ZIP_DEFLATED
     archive.writestr(entry, content, compresslevel=6)
 
 

@@ -14,8 +14,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +25,7 @@ from components.packaging.closure import ENTRY, ClosureFile, source_tree
 from components.packaging.dependencies import BUILDER, Dependencies, Progress, default_cache, ensure
 from components.packaging.distributions import Distribution, read_pins, resolve
 from components.packaging.host_json import host_json
-from components.packaging.import_check import check_imports
+from components.packaging.import_check import importing
 from components.packaging.manifest import App, canonical, manifest
 from components.packaging.settings_schema import HandlerFacts, read_handler
 from components.packaging.target import Target
@@ -122,12 +121,13 @@ def build(plan: PackagePlan, out: Path, *, progress: Progress, cache: Path | Non
         return BuiltPackage(path, known["sha256"], known["contents_sha256"], known["bytes"], False, _since(began))
     out.mkdir(parents=True, exist_ok=True)
     dependencies = ensure(plan.distributions, plan.target, cache=cache or default_cache(), progress=progress)
-    with _draft(path) as draft, ThreadPoolExecutor(1) as beside:
-        packed = beside.submit(_pack, plan, dependencies, draft, progress)
-        if plan.target == Target.local():
+    here = plan.target == Target.local()
+    check = importing(plan.app, plan.modules, plan.contents, dependencies.site) if here else nullcontext()
+    with _draft(path) as draft:
+        if here:
             progress(f"importing the handlers of {plan.app}")
-            check_imports(plan.app, plan.modules, plan.contents, dependencies.site)
-        facts = packed.result()
+        with check:
+            facts = _pack(plan, dependencies, draft, progress)
         draft.replace(path)
     write_atomically(_facts(path), canonical(facts))
     return BuiltPackage(path, facts["sha256"], facts["contents_sha256"], facts["bytes"], True, _since(began))

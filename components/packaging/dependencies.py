@@ -1,7 +1,8 @@
 """Third-party code of packages: resolved for the target by uv, stripped, kept in one cache that all projects share.
 
-An entry is named by its content (pins, target, version of these rules) and holds `site-packages/` (for the import
-check), `contents.json` (SHA-256 of each file) and `dependencies.zip` (the head of every package with these pins).
+An entry is named by its content (pins, target, version of these rules) and holds `site-packages/` (where import checks
+leave bytecode), `contents.json` (SHA-256 of each file), `dependencies.zip` (the head of every package with these pins)
+and `checked/` (the folders of import checks).
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from components.packaging.errors import PackageError
 from components.packaging.manifest import canonical
 from components.packaging.target import Target
 
-BUILDER = 1
+BUILDER = 2
 """Version of the rules by which packages are made: raise it when the same inputs shall give other bytes."""
 SITE = ".python_packages/lib/site-packages"  # where the Functions worker looks
 _STRIPPED_FILES = {".lock", "RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 _STRIPPED_FOLDERS = {"bin", "__pycache__"}  # scripts hold the installing Python's path; bytecode is per Python
+DRAFT = ".draft-"
 _ABANDONED_S = 3600  # a draft this old belongs to a build that was killed
 
 Progress = Callable[[str], None]
@@ -79,8 +81,8 @@ def ensure(pins: Sequence[Distribution], target: Target, *, cache: Path, progres
     folder = cache / "dependencies" / key.hexdigest()[:20]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+        sweep(folder.parent)
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=folder.parent))
         try:
             progress(f"resolving {len(lines)} distributions for Python {target.python}, {target.platform}")
             _install(lines, target, draft)
@@ -91,8 +93,9 @@ def ensure(pins: Sequence[Distribution], target: Target, *, cache: Path, progres
     return Dependencies(folder)
 
 
-def _sweep(parent: Path) -> None:
-    for draft in parent.glob(".draft-*"):
+def sweep(parent: Path) -> None:
+    """Removes what killed builds left."""
+    for draft in parent.glob(f"{DRAFT}*"):
         if time.time() - draft.stat().st_mtime > _ABANDONED_S:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -136,9 +139,13 @@ def _strip(site: Path) -> None:
 
 
 def _pack(site: Path, folder: Path) -> None:
-    paths = {f"{SITE}/{path.relative_to(site).as_posix()}": path for path in site.rglob("*") if path.is_file()}
+    paths = {
+        f"{SITE}/{path.relative_to(site).as_posix()}": path
+        for path in site.rglob("*")
+        if path.parent.name != "__pycache__" and path.is_file()  # an import check beside this compiles
+    }
     hashes = {}
-    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as draft:
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=folder) as draft:
         packed = Path(draft) / "dependencies.zip"
         with zipfile.ZipFile(packed, "w") as archive:
             for name in sorted(paths):
