@@ -89,52 +89,38 @@ def show(
         screen.text(f"{name:<12}{value}")
 
 
-@app.command()
-def redrive(
-    ids: Ids = None,
-    kind: Kinds = None,
-    system: System = "",
-    app: App = "",
-    origin: Origin = "",
-    reason: Reason = "",
-    since: Since = "",
-    before: Before = "",
-    limit: Limit = None,
-    rate: Rate = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Send dead letters back to be tried again. Interrupted, it loses and doubles nothing. Next: wait, dlq list."""
-    wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
-    screen = Screen(json=json)
-    report = _act("redrive", wanted, rate, screen, dry_run=dry_run, yes=yes)
-    screen.document(report)
-    screen.text(_said(report, "sent back; next: ./millrace wait, then ./millrace dlq list"))
+def _command(verb: "Verb", help_: str, done: str) -> None:
+    """Both take the same options."""
+
+    @app.command(verb, help=help_)
+    def act(
+        ids: Ids = None,
+        kind: Kinds = None,
+        system: System = "",
+        app: App = "",
+        origin: Origin = "",
+        reason: Reason = "",
+        since: Since = "",
+        before: Before = "",
+        limit: Limit = None,
+        rate: Rate = "",
+        dry_run: DryRun = False,
+        yes: Yes = False,
+        json: Json = False,
+    ) -> None:
+        wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
+        screen = Screen(json=json)
+        report = _act(verb, wanted, rate, screen, dry_run=dry_run, yes=yes)
+        screen.document(report)
+        screen.text(_said(report, done))
 
 
-@app.command()
-def drop(
-    ids: Ids = None,
-    kind: Kinds = None,
-    system: System = "",
-    app: App = "",
-    origin: Origin = "",
-    reason: Reason = "",
-    since: Since = "",
-    before: Before = "",
-    limit: Limit = None,
-    rate: Rate = "",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    json: Json = False,
-) -> None:
-    """Remove dead letters for good. Next: ./millrace dlq list."""
-    wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
-    screen = Screen(json=json)
-    report = _act("drop", wanted, rate, screen, dry_run=dry_run, yes=yes)
-    screen.document(report)
-    screen.text(_said(report, "dropped"))
+_command(
+    "redrive",
+    "Send dead letters back to be tried again. Interrupted, it loses and doubles nothing. Next: wait, dlq list.",
+    "sent back; next: ./millrace wait, then ./millrace dlq list",
+)
+_command("drop", "Remove dead letters for good. Next: ./millrace dlq list.", "dropped")
 
 
 def _act(verb: "Verb", wanted: "Filter", rate: str, screen: Screen, *, dry_run: bool, yes: bool) -> "Report":
