@@ -1,11 +1,8 @@
 """Where a running local cloud is found: one small private file in its folder."""
 
-import fcntl
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -58,34 +55,6 @@ def read(home: Path) -> Address | None:
     except (FileNotFoundError, ProcessLookupError, PermissionError, msgspec.DecodeError, ConnectionError, TimeoutError):
         return None
     return address
-
-
-@contextmanager
-def held(home: Path) -> Iterator[bool]:
-    """Be the only supervisor of a folder for as long as it lasts; False when another process is."""
-    with (home / LOCK).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield True
-
-
-def holder(home: Path) -> int | None:
-    """The process that is this folder's supervisor, whether or not it takes calls; None when there is none."""
-    try:
-        with (home / LOCK).open("r+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(lock.read() or 0) or None
-    except FileNotFoundError:
-        pass
-    return None
 
 
 def remove(home: Path, pid: int) -> None:

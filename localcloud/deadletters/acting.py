@@ -1,12 +1,9 @@
 """What the commands do: list, redrive and drop over every place, one command at a time."""
 
-import fcntl
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -16,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.deadletters.entry import Entry, Filter
 from localcloud.deadletters.place import DeadLetterError, Pace, Place
 from localcloud.deadletters.places import places
+from localcloud.engine.holding import holding
 from localcloud.session.local import LocalCloudError, LocalStack
 
 Verb = Literal["redrive", "drop"]
@@ -54,7 +52,9 @@ class DeadLetters:
         """What matches, the oldest first."""
         found = [entry for _, entries in self._chosen(msgspec.structs.replace(wanted, limit=None)) for entry in entries]
         found.sort(key=lambda entry: entry.time)
-        hidden = {place.name: count for place in self._places if (count := place.hidden())}
+        hidden = {
+            place.name: count for place in self._places if wanted.may_be(place.kinds) and (count := place.hidden())
+        }
         shown = found if wanted.limit is None else found[: wanted.limit]
         return Listing(entries=shown, total=len(found), kinds=_kinds(found), hidden=hidden)
 
@@ -86,6 +86,8 @@ class DeadLetters:
     def _chosen(self, wanted: Filter) -> list[tuple[Place, list[Entry]]]:
         left, found = wanted.limit, []
         for place in self._places:
+            if not wanted.may_be(place.kinds):  # looking hides messages from others, for as long as it takes
+                continue
             entries = list(msgspec.structs.replace(wanted, limit=left).chosen(place.entries()))
             left = None if left is None else left - len(entries)
             found.append((place, entries))
@@ -101,7 +103,7 @@ def dry_run(verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]]) -> Report:
 def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
     """The places, for one command at a time; what a killed one left in disorder is put in order first."""
     stack.require()
-    with _alone(stack.home / "dlq.lock"):
+    with holding(stack.home / "dlq.lock", _busy):
         try:
             opened = places(stack)
             for place in opened:
@@ -111,21 +113,8 @@ def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
             raise DeadLetterError(f"dlq: {str(error).splitlines()[0]}") from error
 
 
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """The lock ends with the process, however it ends."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LocalCloudError(
-                f"dlq: one command at a time; process {lock.read().strip() or '?'} is at it; wait for it, or end it"
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+def _busy(holder: str) -> LocalCloudError:
+    return LocalCloudError(f"dlq: one command at a time; process {holder} is at it; wait for it, or end it")
 
 
 def _kinds(entries: Sequence[Entry]) -> dict[str, int]:

@@ -69,6 +69,10 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         """Whether nothing is left out."""
         return self == Filter()
 
+    def may_be(self, kinds: Iterable[Kind]) -> bool:
+        """Whether an entry of one of these kinds can match."""
+        return not self.kinds or not set(self.kinds).isdisjoint(kinds)
+
     def chosen(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Those that match, at most `limit`."""
         left = self.limit

@@ -15,7 +15,7 @@ from core.clients.blob import BlobContainer
 from core.clients.faults import Changed
 from core.log_ingest.dead_letters import DeadEntry, DeadFile, DeadMessage
 from core.log_ingest.notices import Again
-from localcloud.deadletters.entry import BODY_BYTES, Entry, shown
+from localcloud.deadletters.entry import BODY_BYTES, Entry, Kind, shown
 from localcloud.deadletters.place import Pace, Tell
 
 _AT_ONCE: Final = 16
@@ -32,6 +32,8 @@ class Sender(Protocol):
 
 class FailedPlace:
     """One container."""
+
+    kinds: Sequence[Kind] = ("line", "file", "message")
 
     def __init__(self, name: str, system: str, container: BlobContainer, sender: Sender) -> None:
         """`name` for people; `sender`: where the worker listens."""

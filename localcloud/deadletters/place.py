@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from localcloud.deadletters.entry import Entry
+from localcloud.deadletters.entry import Entry, Kind
 
 Tell = Callable[[int], None]
 """Told how many more are done."""
@@ -19,6 +19,8 @@ class Place(Protocol):
 
     name: str
     """For people: the queue, the container."""
+    kinds: Sequence[Kind]
+    """Of its entries."""
 
     def entries(self) -> list[Entry]:
         """All that can be seen, the oldest first."""

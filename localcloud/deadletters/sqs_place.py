@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from localcloud.deadletters.entry import BODY_BYTES, Entry, rfc3339, shown
+from localcloud.deadletters.entry import BODY_BYTES, Entry, Kind, rfc3339, shown
 from localcloud.deadletters.holds import Hold, Holds
 from localcloud.deadletters.place import DeadLetterError, Pace, Tell
 
@@ -30,6 +30,8 @@ Message = dict[str, Any]
 
 class SqsPlace:
     """One dead-letter queue."""
+
+    kinds: Sequence[Kind] = ("sqs",)
 
     def __init__(
         self,

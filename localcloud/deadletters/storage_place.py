@@ -13,7 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from core.messages.poison import find
-from localcloud.deadletters.entry import BODY_BYTES, Entry, rfc3339, shown
+from localcloud.deadletters.entry import BODY_BYTES, Entry, Kind, rfc3339, shown
 from localcloud.deadletters.holds import Hold, Holds
 from localcloud.deadletters.place import DeadLetterError, Pace, Tell
 from localcloud.host.poison_notes import PoisonNote
@@ -40,6 +40,8 @@ class Mover(Protocol):
 
 class StoragePlace:
     """One poison queue."""
+
+    kinds: Sequence[Kind] = ("storage",)
 
     def __init__(
         self, client: QueueClient, mover: Mover, *, account: str, queue: str, system: str, app: str, holds: Holds,
@@ -103,9 +105,10 @@ class StoragePlace:
         """Every visible message by its id, hidden for a while; what is in the dict at the end is given back."""
         held: dict[str, QueueMessage] = {}
         try:
-            for message in self._client.receive_messages(messages_per_page=_BATCH, visibility_timeout=LOOK_S):
-                self._holds.add([Hold(message.id, message.pop_receipt or "")])
-                held[message.id] = message
+            pages = self._client.receive_messages(messages_per_page=_BATCH, visibility_timeout=LOOK_S).by_page()
+            for messages in map(list, pages):
+                self._holds.add(Hold(one.id, one.pop_receipt or "") for one in messages)
+                held |= {one.id: one for one in messages}
             yield held
         finally:
             for message in held.values():

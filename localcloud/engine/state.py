@@ -4,8 +4,6 @@ Written after every single step, so that a run killed half-way goes on where it 
 `up` of the same stack is refused at once with the holder's process id, never queued.
 """
 
-import fcntl
-import os
 import shutil
 import sqlite3
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from localcloud.engine.holding import holding
 from localcloud.engine.values import Values
 
 
@@ -88,17 +87,11 @@ class State:
     @contextmanager
     def only_writer(self) -> Iterator[None]:
         """Hold the stack for one run; raises `StackBusyError` if another process holds it."""
-        lock = self._file.with_suffix(".lock")
-        with lock.open("a+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                handle.seek(0)
-                holder = handle.read().strip() or "unknown"
-                raise StackBusyError(
-                    f"another run (process {holder}) is changing this stack; wait for it to end, then run this again"
-                ) from error
-            handle.truncate(0)
-            handle.write(str(os.getpid()))
-            handle.flush()
+
+        def busy(holder: str) -> StackBusyError:
+            return StackBusyError(
+                f"another run (process {holder}) is changing this stack; wait for it to end, then run this again"
+            )
+
+        with holding(self._file.with_suffix(".lock"), busy):
             yield

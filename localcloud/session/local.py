@@ -24,6 +24,7 @@ from localcloud.emulators.private_files import private_folder
 from localcloud.engine.config import load_program
 from localcloud.engine.deployment import Progress
 from localcloud.engine.embedded import Program, RunResult, run
+from localcloud.engine.holding import holder
 from localcloud.engine.state import Record, State
 from localcloud.session import pulumi_record
 from localcloud.session.processes import alive, end, own_environment
@@ -148,7 +149,7 @@ class LocalStack:
         """Stop every process, keep all data; False when nothing ran."""
         found = address.read(self.home)
         # One that is starting, or hangs, takes no calls: its lock names it.
-        pid = found.pid if found else address.holder(self.home)
+        pid = found.pid if found else holder(self.home / address.LOCK)
         if pid is None:
             return False
         end(pid)

@@ -19,6 +19,7 @@ from localcloud.control import api as control_api
 from localcloud.control.kinds import Locality, Tenancy
 from localcloud.control.plane import ControlPlane
 from localcloud.emulators.cloud import LocalCloud
+from localcloud.engine.holding import holding
 from localcloud.outside.services import OutsideServices
 from localcloud.supervisor.api import Api
 from localcloud.supervisor.apps import Apps
@@ -138,10 +139,12 @@ def main() -> None:
     home, tenancy = Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Tenancy)
     os.umask(0o077)
     home.mkdir(parents=True, exist_ok=True)
-    with address.held(home) as ours:
-        if not ours:
-            sys.exit(f"another supervisor holds {home}; stop it with ./millrace down")
+    with holding(home / address.LOCK, lambda pid: SystemExit(_busy(home, pid))):
         asyncio.run(run(home, tenancy))
+
+
+def _busy(home: Path, pid: str) -> str:
+    return f"another supervisor (process {pid}) holds {home}; stop it with ./millrace down"
 
 
 if __name__ == "__main__":

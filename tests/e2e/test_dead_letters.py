@@ -1,6 +1,5 @@
 """Dead letters as a person meets them: something is bad, list says why, it is mended, redrive brings it in once."""
 
-import asyncio
 import json
 import os
 import random
@@ -18,7 +17,6 @@ from azure.storage.queue import QueueClient
 
 from localcloud.supervisor.shapes import Outside
 from tests.e2e.project import Project
-from tests.integration.host.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux"),
@@ -68,7 +66,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             jobs.send_message(json.dumps({"n": number}))
         for number in range(HOPELESS):
             jobs.send_message(hopeless(number))
-        project.settle()
+        project.settle()  # nothing in flight: all of them lie in the poison queue
         yield project
     finally:
         project.down()
@@ -143,7 +141,8 @@ def test_a_file_over_the_limit_comes_in_when_the_limit_is_raised(cloud: Project,
     cloud.up("--no-sample")
     random_ = random.Random(1)
     for _ in range(3):
-        process = started(cloud, "dlq", "redrive", "--origin", "big/")
+        # Of these kinds alone: what a killed command has just taken out of a queue stays hidden there for a minute.
+        process = started(cloud, "dlq", "redrive", "--origin", "big/", "--kind", "file", "--kind", "line")
         try:
             process.communicate(timeout=random_.uniform(0.5, 2.5))
         except subprocess.TimeoutExpired:
@@ -200,7 +199,6 @@ def test_ctrl_c_stops_it_and_a_second_command_is_told_who_is_first(cloud: Projec
 
 
 def test_poison_messages_go_back_when_their_step_is_mended(cloud: Project) -> None:
-    asyncio.run(until(lambda: len(listed(cloud, "--kind", "storage")) >= JOBS, limit_s=90))  # five tries each
     found = listed(cloud, "--kind", "storage", "--reason", "not mended")
     assert sorted(entry["excerpt"] for entry in found) == [f'{{"n": {number}}}' for number in range(JOBS)]
     assert {(entry["origin"], entry["system"], entry["attempts"]) for entry in found} == {("jobs", "log_ingest", 5)}
