@@ -1,8 +1,13 @@
-"""What all tiers share: a shell's cloud accounts never reach a test, and one harmless warning is left alone."""
+"""What all tiers share: a shell's cloud accounts never reach a test, and two harmless complaints are left alone."""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made says how busy the machine is; what takes too long for good, pytest's own time limit ends.
+settings.register_profile("millrace", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("millrace")
 
 pytest_plugins = ["tests.postgres"]
 

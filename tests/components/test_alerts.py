@@ -176,7 +176,7 @@ def test_silence_is_three_of_the_longest_intervals(schedule: str, gap: timedelta
 PARTS = st.sampled_from(["*", "*/7", "5", "10-20", "3,4,50"])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     second=PARTS,
     minute=PARTS.filter("*".__ne__),

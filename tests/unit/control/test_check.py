@@ -168,7 +168,7 @@ AWKWARD: list[Any] = [
 ]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.data())
 def test_no_input_makes_the_check_itself_fail(data: st.DataObject) -> None:
     token = data.draw(st.sampled_from(sorted(ACCEPTED)))

@@ -35,7 +35,7 @@ def shown(world: World, summary: object, said: pytest.LogCaptureFixture) -> byte
     return b"\n".join([*told, msgspec.json.encode(summary)])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(start=pieces, end=pieces, packed=st.booleans(), form=st.sampled_from(["line", "array", "object", "long"]))
 def test_a_failed_line_is_an_escaped_excerpt(
     said: pytest.LogCaptureFixture, start: bytes, end: bytes, packed: bool, form: str
@@ -63,7 +63,7 @@ def test_a_failed_line_is_an_escaped_excerpt(
         assert len(entry["reason"]) <= 200
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(start=pieces, end=pieces)
 def test_a_message_that_nobody_understands_is_an_escaped_excerpt(
     said: pytest.LogCaptureFixture, start: bytes, end: bytes

@@ -37,7 +37,7 @@ def _carefully(packed: bytes, limit: int = 10**9) -> tuple[bytes, str]:
 
 
 @given(st.integers(0, len(_PACKED) - 1), st.binary(min_size=1, max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_damage(at: int, instead: bytes) -> None:
     damaged = _PACKED[:at] + instead + _PACKED[at + len(instead) :]
     assert _read(damaged) == _carefully(damaged)
@@ -53,7 +53,7 @@ _AFTER = {
 
 
 @given(st.integers(0, len(_PACKED)), st.sampled_from(sorted(_AFTER)))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_truncation_and_what_follows(cut: int, after: str) -> None:
     for packed in (_PACKED[:cut] + _AFTER[after], _PACKED + _AFTER[after]):
         assert _read(packed) == _carefully(packed)
