@@ -13,19 +13,18 @@ import shutil
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from components.packaging.archive import add, contents_digest, write_atomically
-from components.packaging.closure import ENTRY, ClosureFile, source_tree
+from components.packaging.closure import ENTRY, STEPS, ClosureFile, source_tree
 from components.packaging.dependencies import BUILDER, Dependencies, Progress, default_cache, ensure
 from components.packaging.distributions import Distribution, read_pins, resolve
 from components.packaging.host_json import host_json
-from components.packaging.import_check import importing
+from components.packaging.import_check import Imports, importing
 from components.packaging.manifest import App, canonical, manifest
 from components.packaging.settings_schema import HandlerFacts, read_handler
 from components.packaging.target import Target
@@ -46,6 +45,7 @@ class PackagePlan:
     handlers: tuple[HandlerFacts, ...]
     manifest: dict[str, Any]
     host_json: dict[str, Any]
+    imports: Imports
     contents: dict[str, bytes]
     """Name in the package → bytes, of everything but third-party code."""
 
@@ -53,11 +53,6 @@ class PackagePlan:
     def file_name(self) -> str:
         """`<app>-<first 12 digits of the digest>.zip`."""
         return f"{self.app}-{self.digest[:12]}.zip"
-
-    @cached_property
-    def modules(self) -> tuple[str, ...]:
-        """What the package must be able to import."""
-        return (ENTRY, *sorted({handler.module for handler in self.handlers}), "function_app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,8 @@ def plan(app: App, *, root: Path, target: Target) -> PackagePlan:
     """The package of `app` in the project `root`. Reads files, builds and downloads nothing; raises PackageError."""
     root = root.resolve()
     handlers = tuple(read_handler(root, run) for run in sorted({function.run for function in app.functions}))
-    closure = source_tree(root).closure([*(handler.module for handler in handlers), ENTRY])
+    tree, modules = source_tree(root), [handler.module for handler in handlers]
+    closure = tree.closure([*modules, ENTRY])
     distributions = resolve(closure.externals, read_pins(root), target)
     document = manifest(app, target)
     host = host_json(app.functions, time_limit_s=app.time_limit_s, options=app.queues)
@@ -104,7 +100,17 @@ def plan(app: App, *, root: Path, target: Target) -> PackagePlan:
         handlers=handlers,
         manifest=document,
         host_json=host,
+        imports=_imports(modules, contents, {file.path for file in tree.closure([ENTRY]).files}),
         contents=contents,
+    )
+
+
+def _imports(modules: list[str], contents: Mapping[str, bytes], entry: set[str]) -> Imports:
+    """The platform's side is what `function_app.py` does apart from loading the steps."""
+    return Imports(
+        whole=(ENTRY, *modules, "function_app"),
+        steps=(*modules, f"{STEPS}:load") if f"{STEPS.replace('.', '/')}.py" in contents else (),
+        platform=frozenset({"function_app.py", "host.json", "manifest.json", *entry}),
     )
 
 
@@ -122,7 +128,7 @@ def build(plan: PackagePlan, out: Path, *, progress: Progress, cache: Path | Non
     out.mkdir(parents=True, exist_ok=True)
     dependencies = ensure(plan.distributions, plan.target, cache=cache or default_cache(), progress=progress)
     here = plan.target == Target.local()
-    check = importing(plan.app, plan.modules, plan.contents, dependencies.site) if here else nullcontext()
+    check = importing(plan.app, plan.imports, plan.contents, dependencies.site) if here else nullcontext()
     with _draft(path) as draft:
         if here:
             progress(f"importing the handlers of {plan.app}")

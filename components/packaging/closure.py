@@ -21,6 +21,7 @@ from components.packaging.errors import PackageError
 
 PACKAGES = ("handlers", "core")
 ENTRY = "core.runtime.functions"  # what function_app.py imports
+STEPS = "core.runtime.step"  # where it loads the handlers
 _PIN_FILES = {"requirements.in", "requirements.txt"}  # inputs of a package, not files of it: its own list is derived
 _OURS = Path(__file__).resolve().parents[2]
 _GRIMP = threading.Lock()  # grimp's finder is one setting per process

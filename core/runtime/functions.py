@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
-import msgspec
 
 from core.messages.ticks import TimerTick
 from core.runtime import log
-from core.runtime.manifest import Function, Manifest, Queue, Timer, Trigger
-from core.runtime.step import Aside, Delivery, Step
+from core.runtime.manifest import Function, Queue, Timer, Trigger
+from core.runtime.step import Aside, Delivery, Step, load
 
 Entry = Callable[..., Awaitable[None]]
 
@@ -25,12 +24,9 @@ Entry = Callable[..., Awaitable[None]]
 def build(manifest: Path) -> func.FunctionApp:
     """The app object that the worker indexes. Raises what a handler module's import raises, or msgspec's error."""
     log.start()
-    listed = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
     app = func.FunctionApp()
-    for function in listed.functions:
-        step = Step(function.name, function.run, time_limit_s=listed.time_limit_s)
+    for function, step in load(manifest):
         app.function_name(function.name)(_bind(app, function, step))
-        step.warm()
     return app
 
 

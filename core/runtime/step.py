@@ -8,6 +8,7 @@ import inspect
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, get_type_hints
 
 import msgspec
@@ -18,6 +19,7 @@ from core.runtime.context import Context, Trace, trace_of
 from core.runtime.deadline import Deadline
 from core.runtime.decode import Undecodable, decode, excerpt
 from core.runtime.log import Log, now
+from core.runtime.manifest import Function, Manifest
 from core.runtime.outcome import Dead, Done, Outcome, Retry
 from core.runtime.settings import SettingsError, read
 
@@ -178,6 +180,19 @@ class Step:
         else:
             outcome = await asyncio.to_thread(self._handle, message, context)
         return outcome
+
+
+def load(manifest: Path) -> list[tuple[Function, Step]]:
+    """The steps that a package's manifest lists, warm: all that handlers have a say in before the first message, which
+    is why a package's check runs it too. Raises what a handler module's import raises, TypeError, or msgspec's error.
+    """
+    listed = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    found = []
+    for function in listed.functions:
+        step = Step(function.name, function.run, time_limit_s=listed.time_limit_s)
+        step.warm()
+        found.append((function, step))
+    return found
 
 
 def _attempt(opened: _Opened, delivery: Delivery) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.packaging import import_check
 from components.packaging.errors import PackageError
-from components.packaging.import_check import importing
+from components.packaging.import_check import Imports, importing
 
 
 @pytest.fixture
@@ -24,7 +25,9 @@ def site(tmp_path: Path) -> Path:
 
 
 def check(site: Path, files: Mapping[str, str], *modules: str) -> None:
-    with importing("app", modules or ("step",), {name: text.encode() for name, text in files.items()}, site):
+    with importing(
+        "app", Imports(whole=modules or ("step",)), {name: text.encode() for name, text in files.items()}, site
+    ):
         pass
 
 
@@ -80,7 +83,7 @@ def test_work_left_running_is_waited_for(
     monkeypatch.setattr(import_check, "_LIMIT_S", 2)
     text = f"import threading\nthreading.Thread(target=threading.Event().wait, daemon={daemon}).start()\n"
     if refused:
-        with pytest.raises(PackageError, match=r"within 2 s, got still running: step; do no work"):
+        with pytest.raises(PackageError, match=r"within 2 s, got still running; do no work"):
             check(site, {"step.py": text})
     else:
         check(site, {"step.py": text})
@@ -93,7 +96,7 @@ def test_the_interpreter_ends_with_the_block(site: Path, tmp_path: Path) -> None
     pids: list[int] = []
 
     def packing() -> None:
-        with importing("app", ["step"], {"step.py": text.encode()}, site):
+        with importing("app", Imports(whole=["step"]), {"step.py": text.encode()}, site):
             pids.append(int(told.read_text()))
             raise OSError("the disk is full")
 
@@ -122,3 +125,73 @@ def test_two_at_once_have_a_folder_each_and_leave_one(site: Path) -> None:
         thread.join()
     assert failed == []
     assert [path.name for path in (site.parent / "checked").iterdir()] == ["app"]
+
+
+class Project:
+    """A platform's side that says in a file outside when it was imported, and a step that it loads."""
+
+    def __init__(self, site: Path, told: Path) -> None:
+        self.site, self.told = site, told
+        self.imports = Imports(
+            whole=("platform_side", "step"), steps=("step", "loader:load"), platform=frozenset({"platform_side.py"})
+        )
+        self.files = {
+            "platform_side.py": f"import colorsys, third\nopen({str(told)!r}, 'a').write('x')\n",
+            "loader.py": "import step\ndef load(manifest): assert step.handle and manifest.read_text()\n",
+            "manifest.json": "{}",
+            "step.py": "handle = 1\n",
+        }
+
+    def check(self, **edits: str) -> int:
+        """How often the platform's side has been imported now."""
+        self.files |= {f"{name}.py": text for name, text in edits.items()}
+        with importing("app", self.imports, {name: text.encode() for name, text in self.files.items()}, self.site):
+            pass
+        return self.times
+
+    @property
+    def times(self) -> int:
+        return len(self.told.read_text())
+
+
+@pytest.fixture
+def project(site: Path, tmp_path: Path) -> Project:
+    found = Project(site, tmp_path / "told")
+    assert found.check() == 1
+    return found
+
+
+def test_the_platforms_side_is_imported_again_when_it_changed_and_not_when_a_step_did(project: Project) -> None:
+    assert project.check(step="handle = 2\n") == 1
+    assert project.check(other="") == 1
+    assert project.check(platform_side=project.files["platform_side.py"] + "# edited\n") == 2
+    assert project.check(step="handle = 3\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("from third import NAMES\n", r"step must be importable .* cannot import name 'NAMES' .* \(step.py, line 1\)"),
+        ("handle = 0\n", r"AssertionError"),
+        ("raise ValueError('no')\n", r"ValueError: no \(step.py, line 1\)"),
+    ],
+)
+def test_a_step_that_fails_is_refused_by_the_whole_check_until_it_is_mended(
+    project: Project, text: str, reason: str
+) -> None:
+    project.imports = replace(project.imports, whole=("platform_side", "step", "loader:load"))
+    for times in (2, 3):
+        with pytest.raises(PackageError, match=reason):
+            project.check(step=text)
+        assert project.times == times
+    assert project.check(step="handle = 4\n") == 4
+    assert project.check(step="handle = 5\n") == 4
+
+
+def test_a_step_that_needs_the_platforms_side_gets_it(project: Project) -> None:
+    assert project.check(step="import sys\nassert 'colorsys' in sys.modules\nhandle = 2\n") == 2
+
+
+def test_what_another_interpreter_has_passed_does_not_count(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_check, "_SAME", b"another")
+    assert project.check(step="handle = 2\n") == 2
