@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.deadletters.entry import Entry, Filter
 from localcloud.deadletters.place import DeadLetterError, Pace, Place
-from localcloud.deadletters.places import places
+from localcloud.deadletters.places import only_apps, places
 from localcloud.engine.holding import holding
 from localcloud.session.local import LocalCloudError, LocalStack
 
@@ -45,8 +45,9 @@ class Report(msgspec.Struct, kw_only=True):
 class DeadLetters:
     """The places of one stack, while this command alone has them."""
 
-    def __init__(self, opened: Sequence[Place]) -> None:
-        self._places = opened
+    def __init__(self, opened: Sequence[Place], apps: Mapping[str, str] | None = None) -> None:
+        """`apps`: the app of each system that has only one."""
+        self._places, self._apps = opened, apps or {}
 
     def listing(self, wanted: Filter) -> Listing:
         """What matches, the oldest first."""
@@ -88,10 +89,14 @@ class DeadLetters:
         for place in self._places:
             if not wanted.may_be(place.kinds):  # looking hides messages from others, for as long as it takes
                 continue
-            entries = list(msgspec.structs.replace(wanted, limit=left).chosen(place.entries()))
+            named = (msgspec.structs.replace(one, app=one.app or self._app_of(one)) for one in place.entries())
+            entries = list(msgspec.structs.replace(wanted, limit=left).chosen(named))
             left = None if left is None else left - len(entries)
             found.append((place, entries))
         return found
+
+    def _app_of(self, entry: Entry) -> str:
+        return self._apps.get(entry.system, "")
 
 
 def dry_run(verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]]) -> Report:
@@ -108,7 +113,7 @@ def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
             opened = places(stack)
             for place in opened:
                 place.recover()
-            yield DeadLetters(opened)
+            yield DeadLetters(opened, only_apps(stack))
         except (ClientError, BotoCoreError, AzureError) as error:
             raise DeadLetterError(f"dlq: {str(error).splitlines()[0]}") from error
 

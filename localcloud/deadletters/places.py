@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -38,13 +39,40 @@ def places(stack: LocalStack) -> list[Place]:
     return list(_Finder(stack).places())
 
 
+def only_apps(stack: LocalStack) -> dict[str, str]:
+    """System → its app, of those that have exactly one."""
+    records = _Records(stack.records())
+    found: dict[str, list[str]] = defaultdict(list)
+    for record in records.of_type(APP):
+        found[records.system(record)].append(str(record.inputs["name"]))
+    return {system: names[0] for system, names in found.items() if len(names) == 1}
+
+
+class _Records:
+    """What a stack declares."""
+
+    def __init__(self, records: Mapping[str, Record]) -> None:
+        self.all = records
+
+    def of_type(self, type_: str) -> list[Record]:
+        """In the order of their names."""
+        return sorted((one for one in self.all.values() if one.type == type_), key=lambda one: one.urn)
+
+    def system(self, record: Record) -> str:
+        """The system that a record is below; empty for none."""
+        above: Record | None = record
+        while above is not None and above.type != SYSTEM_TYPE:
+            above = self.all.get(above.parent)
+        return above.name if above else ""
+
+
 class _Finder:
     """One look at a stack."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._supervisor = stack.require()
         self._operator = self._supervisor.call("GET", "/operator", None, Operator)
-        self._records, self._outputs = stack.records(), stack.outputs()
+        self._records, self._outputs = _Records(stack.records()), stack.outputs()
         self._holds, self._apps = stack.home / "dlq", stack.home / "apps"
         self._http = Http(ca_file=self._operator.endpoints["ca_file"], connections=16)
         self._identity = ManagedIdentity(
@@ -60,13 +88,13 @@ class _Finder:
 
     def _dead_letter_queues(self) -> Iterator[Place]:
         found: dict[str, list[tuple[Record, int]]] = {}
-        for record in self._of_type(SQS_QUEUE):
+        for record in self._records.of_type(SQS_QUEUE):
             if policy := record.inputs.get("redrivePolicy"):
                 said = json.loads(policy)
                 queue = str(said["deadLetterTargetArn"]).rsplit(":", 1)[-1]
                 found.setdefault(queue, []).append((record, int(said["maxReceiveCount"])))
         for queue, sources in sorted(found.items()):
-            system = self._system(sources[0][0])
+            system = self._records.system(sources[0][0])
             yield SqsPlace(
                 self._sqs, url=self._sqs.get_queue_url(QueueName=queue)["QueueUrl"], system=system,
                 sources=[str(record.outputs["arn"]) for record, _ in sources],
@@ -75,7 +103,7 @@ class _Finder:
             )  # fmt: skip
 
     def _failed_places(self) -> Iterator[Place]:
-        for system in sorted({self._system(record) for record in self._records.values()} - {""}):
+        for system in sorted({self._records.system(record) for record in self._records.all.values()} - {""}):
             outputs = self._outputs_of(system)
             if outputs.get("failedUrl") and outputs.get("queueUrl"):
                 container = self._container(outputs["failedUrl"])
@@ -83,7 +111,7 @@ class _Finder:
                 yield FailedPlace(f"{system}'s failed", system, container, sender)
 
     def _poison_queues(self) -> Iterator[Place]:
-        for record in self._of_type(STORAGE_QUEUE):
+        for record in self._records.of_type(STORAGE_QUEUE):
             account, poison = str(record.inputs["accountName"]), str(record.inputs["queueName"])
             if poison.endswith(POISON):
                 app = self._app_of(account, poison.removesuffix(POISON))
@@ -93,7 +121,7 @@ class _Finder:
                 )  # fmt: skip
                 yield StoragePlace(
                     client, _Mover(self._supervisor), account=account, queue=poison.removesuffix(POISON),
-                    system=self._system(record), holds=self._file(f"{account}-{poison}"),
+                    system=self._records.system(record), holds=self._file(f"{account}-{poison}"),
                     app=app, why=partial(read_notes, self._apps / app / "host") if app else dict,
                 )  # fmt: skip
 
@@ -102,21 +130,11 @@ class _Finder:
         setting = (
             f"{queue.upper().replace('-', '_')}__queueServiceUri"  # components.link.setting_prefix, without Pulumi
         )
-        for record in self._of_type(APP):
+        for record in self._records.of_type(APP):
             for one in (record.inputs.get("siteConfig") or {}).get("appSettings") or []:
                 if one["name"] == setting and account in re.split(r"[/.]", str(one.get("value"))):
                     return str(record.inputs["name"])
         return ""
-
-    def _of_type(self, type_: str) -> list[Record]:
-        return sorted((one for one in self._records.values() if one.type == type_), key=lambda one: one.urn)
-
-    def _system(self, record: Record) -> str:
-        """The system that a record is below; empty for none."""
-        above: Record | None = record
-        while above is not None and above.type != SYSTEM_TYPE:
-            above = self._records.get(above.parent)
-        return above.name if above else ""
 
     def _outputs_of(self, system: str) -> dict[str, Any]:
         first, *others = system.split("_")

@@ -99,7 +99,7 @@ class FunctionsHost:
                     f"{trigger['type']}; add a listener for it to localcloud/host"
                 )
         self._pool.listen(queues.listen)
-        scaling = Scaling(self.spec, self._pool, lambda: self._invocations.running + len(self._ticks))
+        scaling = Scaling(self.spec, self._pool, lambda: self._invocations.idle_s)
         work = [scaling.loop(), *(timer.loop() for timer in self._timers.values()), *queues.watches(self._pool)]
         self._tasks += [loop.create_task(one) for one in work]
 

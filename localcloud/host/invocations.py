@@ -47,6 +47,7 @@ class Invocations:
         self._lines: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self.results = Results(spec.folder)
         self.running = 0
+        self._ended = 0.0
         self.closing = asyncio.Event()
         """Set when the host stops: nobody waits for an instance any longer."""
 
@@ -67,6 +68,7 @@ class Invocations:
             found = await self._attempt(identity, call, slots, wake)
         finally:
             self.running -= 1
+            self._ended = time.monotonic()
         result = InvocationResult(
             id=identity,
             app=self._app,
@@ -116,6 +118,11 @@ class Invocations:
         if not found["ok"] and found["outcome"] == "done":
             found["outcome"] = "failed"  # it raised after its own last line
         return found
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since one was under way."""
+        return 0 if self.running else time.monotonic() - self._ended
 
     def heard(self, pid: int, text: str) -> None:
         """A line that an instance wrote."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -38,6 +39,7 @@ class Pool:
         self._changing = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._opened = 0.0
         self.slots: list[Slot] = []
         self.listening: dict[Slot, Listening] = {}
         self.asleep = asyncio.Event()
@@ -90,6 +92,7 @@ class Pool:
             self.problem = str(error) if isinstance(error, HostError) else ""
             raise
         self.problem = ""
+        self._opened = time.monotonic()
         if self._listen is not None:
             self.listening[slot] = self._listen(slot)
         return instance
@@ -133,6 +136,11 @@ class Pool:
         self._closed = True
         async with self._changing:
             await asyncio.gather(*(self._close(slot, self.slots.remove) for slot in list(self.slots)))
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the newest instance began."""
+        return time.monotonic() - self._opened
 
     @property
     def backlog(self) -> bool:

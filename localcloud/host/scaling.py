@@ -14,22 +14,22 @@ _LOOK_S = 1.0
 class Scaling:
     """Between `instances` and `max_instances` of the spec."""
 
-    def __init__(self, spec: AppSpec, pool: Pool, running: Callable[[], int]) -> None:
-        """`running`: invocations under way."""
-        self._spec, self._pool, self._running = spec, pool, running
+    def __init__(self, spec: AppSpec, pool: Pool, idle_s: Callable[[], float]) -> None:
+        """`idle_s`: seconds since an invocation was under way."""
+        self._spec, self._pool, self._idle_s = spec, pool, idle_s
 
     async def loop(self) -> None:
         """Runs until cancelled."""
-        loop = asyncio.get_running_loop()
-        busy = loop.time()
         while True:
             await asyncio.sleep(min(_LOOK_S, self._spec.idle_s))
-            if self._pool.backlog or self._pool.in_hand or self._running():
-                busy = loop.time()
             if self._pool.backlog and len(self._pool.slots) < self._spec.max_instances:
                 try:
                     await self._pool.add()
                 except HostError:
                     continue  # the slots that run have said why already; the next look tries again
-            elif loop.time() - busy >= self._spec.idle_s and len(self._pool.slots) > self._spec.instances:
+            elif (
+                len(self._pool.slots) > self._spec.instances
+                and not self._pool.in_hand
+                and min(self._idle_s(), self._pool.age_s) >= self._spec.idle_s
+            ):
                 await self._pool.shrink(self._spec.instances)

@@ -230,7 +230,7 @@ def test_a_hopeless_message_is_poison_at_once_and_goes_back_as_it_was(cloud: Pro
     mend(cloud, "Dead", "n is hopeless")
     assert redriven(cloud, "--kind", "storage", "--reason", "hopeless")["done"] == 2
     assert sorted(n for n in handled(cloud) if n >= 100) == [100, 100, 101, 101]
-    assert cloud.json("dlq", "drop", "--kind", "storage", "--yes")["done"] == 1
+    assert cloud.json("dlq", "drop", "--reason", "got a Other", "--yes")["done"] == 1
 
 
 def mend(cloud: Project, outcome: str, reason: str) -> None:

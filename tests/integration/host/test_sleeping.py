@@ -175,3 +175,14 @@ async def test_a_look_under_way_when_the_host_stops_loses_no_message(sleeper: Ma
         await host.stop()
         left = server.queues["words"]
         assert not left or left[0].visible <= time.time()
+
+
+async def test_short_runs_between_two_looks_keep_it_awake(spec: Make) -> None:
+    made = spec(settings={"TICK_SCHEDULE": "* * * * * *"}, instances=0, idle_s=3)
+    host = FunctionsHost(made, on_line=lambda _: None)
+    await host.start()
+    try:
+        await until(lambda: host.status().functions[0].runs >= 5, limit_s=30)
+        assert len({result.pid for result in host.results("tick")}) == 1
+    finally:
+        await host.stop()

@@ -22,7 +22,7 @@ ENTRIES = [
     entry("aa-1"),
     entry("aa-2", reason="NUL byte", time="2026-11-26T11:59:00Z"),
     entry("bb", kind="sqs", system="other", origin="jobs", reason="received 5 times"),
-    entry("cc", kind="storage", system="", origin="jobs"),
+    entry("cc", kind="storage", system="", origin="jobs", app="fetcher-dev-1"),
 ]
 
 
@@ -36,6 +36,9 @@ ENTRIES = [
         (Filter(kinds=["sqs", "storage"]), ["bb", "cc"]),
         (Filter(system="other"), ["bb"]),
         (Filter(origin="job"), ["bb", "cc"]),
+        (Filter(app="fetcher"), ["cc"]),
+        (Filter(before=NOW - timedelta(minutes=30)), ["aa-1", "bb", "cc"]),
+        (Filter(since=NOW - timedelta(hours=1), before=NOW - timedelta(minutes=1)), ["aa-1", "bb", "cc"]),
         (Filter(reason="not json"), ["aa-1", "cc"]),
         (Filter(since=NOW - timedelta(minutes=30)), ["aa-2"]),
         (Filter(kinds=["line"], reason="nul", limit=5), ["aa-2"]),
