@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import struct
+import uuid
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -62,7 +63,7 @@ class Instance:
             self._process = await asyncio.create_subprocess_exec(
                 self._spec.python, "-I", "-S", str(_WORKER), *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-                env={**self._spec.settings, **self._spec.platform}, cwd=self._spec.package,
+                env={**self._spec.settings, **self._spec.platform, **self._own()}, cwd=self._spec.package,
                 pass_fds=(read_commands, write_answers), start_new_session=True,
             )  # fmt: skip
         except OSError:
@@ -83,6 +84,10 @@ class Instance:
             await self.kill()
             raise HostError(self._why(str(error) or f"still loading after {_START_S} s")) from error
         self.functions = ready["functions"]
+
+    def _own(self) -> dict[str, str]:
+        """What differs from instance to instance."""
+        return {name: uuid.uuid4().hex for name in ("WEBSITE_INSTANCE_ID",) if name in self._spec.platform}
 
     def _why(self, reason: str) -> str:
         written = "\n".join(self._tail)
