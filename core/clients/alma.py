@@ -202,7 +202,7 @@ class Alma:
         meanings: tuple[tuple[bool, type[Fault]], ...] = (
             (answer.status in {401, 403} or words.denied, Denied),
             (words.stale, Changed),
-            (answer.status == 404 or words.missing, Gone),
+            (answer.status == 404 or words.missing(in_words=answer.status < 500), Gone),
             (answer.status in {502, 504} and wrote, InDoubt),
             (answer.status == 408 or answer.status >= 500, Transient),
         )

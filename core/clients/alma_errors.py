@@ -48,10 +48,9 @@ class Words(msgspec.Struct, frozen=True):
         """The key may not do that."""
         return self.code in _DENIED
 
-    @property
-    def missing(self) -> bool:
-        """There is no such record."""
-        return self.code in _MISSING or _SAYS_MISSING.search(self.text) is not None
+    def missing(self, *, in_words: bool) -> bool:
+        """There is no such record, by the code or, where that may be trusted, by the words."""
+        return self.code in _MISSING or (in_words and _SAYS_MISSING.search(self.text) is not None)
 
     @property
     def stale(self) -> bool:

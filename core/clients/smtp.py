@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, parseaddr
 
@@ -35,18 +36,32 @@ class Smtp:
         """Answers the Message-ID. Raises Transient, InDoubt (it may have been sent), Refused or Denied."""
         check(mail)
         message = self._message(mail, idempotency_key)
-        sent = False
         try:
-            with smtplib.SMTP(self._host, self._port, timeout=TIMEOUT_S) as server:
-                server.starttls(context=self._context)
-                server.login(self._user, self._password)
-                sent = True
-                refused = server.send_message(message, parseaddr(self._sender)[1], list(mail.to))
+            server = self._connected()
         except (smtplib.SMTPException, OSError) as error:
-            raise self._fault(error, sent=sent) from error
+            raise self._fault(error, sent=False) from error
+        try:
+            refused = server.send_message(message, parseaddr(self._sender)[1], list(mail.to))
+        except (smtplib.SMTPException, OSError) as error:
+            server.close()
+            raise self._fault(error, sent=True) from error
+        with suppress(smtplib.SMTPException, OSError):  # it is taken: a bad good-bye must not send it again
+            server.quit()
+        server.close()
         if refused:
             raise Refused(f"mail: {self._host} took it for some, and not for {', '.join(sorted(refused))}")
         return str(message["Message-ID"])
+
+    def _connected(self) -> smtplib.SMTP:
+        """Over TLS, and logged in."""
+        server = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT_S)
+        try:
+            server.starttls(context=self._context)
+            server.login(self._user, self._password)
+        except BaseException:
+            server.close()
+            raise
+        return server
 
     def _message(self, mail: Mail, key: str) -> EmailMessage:
         message = EmailMessage()

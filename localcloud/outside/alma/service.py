@@ -21,6 +21,7 @@ from localcloud.outside.alma import settings as settings_
 from localcloud.outside.alma.answers import XML, No, refusal
 from localcloud.outside.alma.data import Kind, Library
 from localcloud.outside.alma.journal import Entry, Journal
+from localcloud.outside.alma.meddling import Meddlers
 from localcloud.outside.alma.records import belongs, missing, updated
 from localcloud.outside.alma.reports import Reports
 from localcloud.outside.alma.settings import Settings
@@ -53,6 +54,7 @@ class AlmaService:
         self.folder, self._key, self._clock = folder, key, clock
         self.library = Library(folder)
         self.journal = Journal(folder)
+        self._meddlers = Meddlers(folder, self.library)
         self.reports = Reports(self.library, clock)
         self._last = Settings()
         self._recent: deque[float] = deque()
@@ -138,6 +140,7 @@ class AlmaService:
         media = _media(request, kind)
         stored = self._stored(kind, ids)
         if request.method == "GET":
+            self._meddle(kind, ids)
             return stored, media
         body = await request.read()
         if len(body) > MAX_BODY_BYTES:
@@ -150,6 +153,16 @@ class AlmaService:
         entry.changed = made != stored
         self.library.put_record(kind, ids[-1], made)
         return made, media
+
+    def _meddle(self, kind: Kind, ids: tuple[str, ...]) -> None:
+        try:
+            done = self._meddlers.after_get(kind, ids[-1])
+        except ValueError as error:
+            raise No(500, "INTERNAL_SERVER_ERROR", f"meddling: {error}") from error
+        if done is not None:
+            what = f"{kind} {'/'.join(ids)}"
+            self.journal.asked(Entry(n=0, at=self._clock(), operation="Meddle", what=what, code=done.action, status=200,
+                                     counted=False))  # fmt: skip
 
     def _stored(self, kind: Kind, ids: tuple[str, ...]) -> bytes:
         wrong = next((one for one in ids if not (one.isascii() and one.isdigit())), None)
