@@ -16,7 +16,7 @@ import msgspec
 from core.alma_analytics import names
 from core.jobs import machine
 from core.jobs.machine import Run, Stage, Task, Tx
-from core.jobs.outbox import Outbox
+from core.jobs.outbox import Putting
 from core.messages.alma_analytics import (
     Combine,
     CrossReference,
@@ -149,7 +149,7 @@ class _Standing:
         return found is not None and found.state == "done" and not found.failed
 
 
-def resume(tx: Tx, outbox: Outbox, run_id: str, *, traceparent: str) -> Plan:
+def resume(tx: Tx, outbox: Putting, run_id: str, *, traceparent: str) -> Plan:
     """Has the run go on: its state and messages, in `tx`; flush the outbox after it. Raises NotResumable."""
     machine.lock(tx, run_id)
     run = machine.find(tx, run_id)

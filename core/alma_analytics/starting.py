@@ -15,7 +15,7 @@ from core.alma_analytics.schedule import ScheduleError, due_slot, next_slot
 from core.clients.faults import Fault
 from core.jobs import machine
 from core.jobs.machine import Tx
-from core.jobs.outbox import Database, Outbox
+from core.jobs.outbox import Database, Outbox, Putting
 from core.messages.alma_analytics import FetchPage, ReportJob
 
 SCHEDULE: Final = "schedule"
@@ -23,7 +23,7 @@ PERSON: Final = "person"
 
 
 def begin(
-    tx: Tx, outbox: Outbox, job: ReportJob, *, run_id: str, slot: datetime, trigger: str, traceparent: str
+    tx: Tx, outbox: Putting, job: ReportJob, *, run_id: str, slot: datetime, trigger: str, traceparent: str
 ) -> bool:
     """Starts the run and has the first page of each of its reports fetched. False: it was started before."""
     params = msgspec.to_builtins(job)

@@ -208,13 +208,13 @@ def add_task(tx: Tx, run_id: str, stage: str, task: str) -> bool:
     return True
 
 
-def begin_task(tx: Tx, run_id: str, stage: str, task: str) -> Task | None:
-    """→ running, one attempt more. None: unknown or settled, or the run is over.
+def begin_task(tx: Tx, run_id: str, stage: str, task: str, *, over: bool = False) -> Task | None:
+    """→ running, one attempt more. None: unknown or settled, or the run is over (unless `over`: what is done then).
 
     A parked run is not over: look at `find(…).parked_until` first. A task that runs already is begun again, for its
     first worker may be dead; two at once must do no harm, and only one of them will settle it.
     """
-    if lock(tx, run_id) not in _OPEN:
+    if lock(tx, run_id) not in _OPEN and not over:
         return None
     row = tx.execute(_SQL["begin_task"], {"run_id": run_id, "stage": stage, "task": task}).fetchone()
     return None if row is None else msgspec.convert(row, Task)

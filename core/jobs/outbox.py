@@ -7,9 +7,9 @@ sweep.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
@@ -38,13 +38,30 @@ class Sender(Protocol):
         """One message, to be seen in `delay_s` seconds."""
 
 
+class Putting(Protocol):
+    """Where a move leaves its messages: an Outbox, or what stands for one."""
+
+    def put(
+        self, tx: Tx, *, run_id: str, queue: str, message: msgspec.Struct, message_id: str, traceparent: str,
+        not_before: datetime | None = None,
+    ) -> None:  # fmt: skip
+        """See Outbox.put."""
+
+
 class Outbox:
     """The queues that this app may send to, and what waits for them. Thread-safe."""
 
-    def __init__(self, database: Database, queues: Mapping[str, Sender]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queues: Mapping[str, Sender],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """`queues` by their own names: `{"api-fetch": …}`."""
         self._database = database
         self._queues = dict(queues)
+        self._now = now
 
     def put(
         self, tx: Tx, *, run_id: str, queue: str, message: msgspec.Struct, message_id: str, traceparent: str,
@@ -71,14 +88,15 @@ class Outbox:
 
     def left(self, *, older_s: float) -> list[str]:
         """Runs whose messages have waited for longer than `older_s` seconds: whoever put them is dead. Flush each."""
-        values = {"queues": list(self._queues), "older_s": older_s, "ahead_s": AHEAD_S, "limit": RUNS_AT_ONCE}
+        values = {"queues": list(self._queues), "older_s": older_s, "now": self._now(), "ahead_s": AHEAD_S,
+                  "limit": RUNS_AT_ONCE}  # fmt: skip
         with self._database.transaction() as tx:
             return [str(row["run_id"]) for row in tx.execute(_SQL["left_messages"], values).fetchall()]
 
     def _send_one(self, run_id: str) -> bool:
         """One message a transaction, so that a kill repeats one and not many."""
         with self._database.transaction() as tx:
-            values = {"run_id": run_id, "queues": list(self._queues), "ahead_s": AHEAD_S}
+            values = {"run_id": run_id, "queues": list(self._queues), "now": self._now(), "ahead_s": AHEAD_S}
             row = tx.execute(_SQL["take_message"], values).fetchone()
             if row is None:
                 return False

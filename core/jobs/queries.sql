@@ -186,10 +186,10 @@ values (%(run_id)s, %(queue)s, %(body)s, %(not_before)s);
 -- name: take_message
 -- The next one to send. What another flusher has in hand is passed over; what lies further ahead than a queue can hide
 -- a message stays here until then.
-select id, queue, body, greatest(0, ceil(extract(epoch from not_before - clock_timestamp())))::integer as delay_s
+select id, queue, body, greatest(0, ceil(extract(epoch from not_before - %(now)s)))::integer as delay_s
 from jobs.outbox
 where run_id = %(run_id)s and queue = any(%(queues)s)
-  and (not_before is null or not_before < clock_timestamp() + make_interval(secs => %(ahead_s)s))
+  and (not_before is null or not_before < %(now)s + make_interval(secs => %(ahead_s)s))
 order by id
 limit 1
 for update skip locked;
@@ -204,5 +204,5 @@ select distinct run_id
 from jobs.outbox
 where queue = any(%(queues)s)
   and put_at < clock_timestamp() - make_interval(secs => %(older_s)s)
-  and (not_before is null or not_before < clock_timestamp() + make_interval(secs => %(ahead_s)s))
+  and (not_before is null or not_before < %(now)s + make_interval(secs => %(ahead_s)s))
 limit %(limit)s;

@@ -6,9 +6,8 @@ import msgspec
 
 from core.alma_analytics import names
 from core.clients.faults import Transient
-from core.jobs.outbox import Outbox
+from core.jobs.outbox import Database, Outbox
 from core.messages.envelope import Envelope, unpack
-from tests.postgres import Database
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
