@@ -9,17 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import threading
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.packaging.archive import add, contents_digest, write_atomically
+from components.packaging.archive import contents_digest, extend, write_atomically
 from components.packaging.closure import ENTRY, STEPS, ClosureFile, source_tree
 from components.packaging.dependencies import BUILDER, Dependencies, Progress, default_cache, ensure
 from components.packaging.distributions import Distribution, read_pins, resolve
@@ -172,10 +170,7 @@ def _pack(plan: PackagePlan, dependencies: Dependencies, draft: Path, progress: 
     """
     dependencies.pack()
     progress(f"packing {plan.file_name}")
-    shutil.copyfile(dependencies.archive, draft)
-    with zipfile.ZipFile(draft, "a") as archive:
-        for name in sorted(plan.contents):
-            add(archive, name, plan.contents[name])
+    extend(dependencies.archive, draft, plan.contents)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in plan.contents.items()}
     with draft.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -27,7 +27,7 @@ from components.packaging.errors import PackageError
 from components.packaging.manifest import canonical
 from components.packaging.target import Target
 
-BUILDER = 2
+BUILDER = 3
 """Version of the rules by which packages are made: raise it when the same inputs shall give other bytes."""
 SITE = ".python_packages/lib/site-packages"  # where the Functions worker looks
 _STRIPPED_FILES = {".lock", "RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}

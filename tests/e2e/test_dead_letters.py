@@ -20,7 +20,7 @@ from tests.e2e.project import Project
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(240),  # whichever comes first also starts the cloud; a minute for that on a busy machine
 ]
 LINES, PAD, JOBS, HOPELESS = 20_000, "x" * 60, 5, 3
 JOB = '''"""A step of the test's own: it fails until somebody mends it."""

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import stat
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from components.packaging.archive import add, unpack
+from components.packaging.archive import add, extend, unpack
 from components.packaging.errors import PackageError
 
 
@@ -39,3 +40,22 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
         archive.writestr(entry, "/etc/hosts")
     with pytest.raises(PackageError, match="plain file"):
         unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("head", [{}, {"a/x.py": b"x" * 900, "a/y.json.gz": b"packed", "a/ä.txt": b""}])
+@pytest.mark.parametrize("files", [{}, {"host.json": b"{}", "core/a.py": b"1" * 5_000}])
+def test_an_extended_zip_is_what_zipfile_would_make_of_it(
+    tmp_path: Path, head: dict[str, bytes], files: dict[str, bytes]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "head.zip", "w") as archive:
+        for name, content in head.items():
+            add(archive, name, content)
+    shutil.copyfile(tmp_path / "head.zip", tmp_path / "wanted.zip")
+    with zipfile.ZipFile(tmp_path / "wanted.zip", "a") as archive:
+        for name in sorted(files):
+            add(archive, name, files[name])
+    extend(tmp_path / "head.zip", tmp_path / "made.zip", files)
+    assert (tmp_path / "made.zip").read_bytes() == (tmp_path / "wanted.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "made.zip") as archive:
+        assert archive.testzip() is None
+        assert {name: archive.read(name) for name in archive.namelist()} == head | files
