@@ -6,15 +6,17 @@ from typing import Any
 import pulumi
 
 from components.errors import DeclarationError
+from components.naming import Environment
 from components.storage.queue import Queue
 
 
 class System(pulumi.ComponentResource):
     """Groups one system's resources; `finish` refuses queues that nobody consumes."""
 
-    def __init__(self, name: str) -> None:
-        """`name` as the stack's configuration says it: `log_ingest`."""
-        super().__init__("millrace:system:System", name, None, None)
+    def __init__(self, name: str, environment: Environment) -> None:
+        """`name` as the stack's configuration says it: `log_ingest`. All of it lives in the environment's region."""
+        watch = pulumi.ResourceOptions(transformations=[_one_region(name, environment.location)])
+        super().__init__("millrace:system:System", name, None, watch)
         self.name = name
 
     @property
@@ -33,6 +35,22 @@ class System(pulumi.ComponentResource):
                     change='add a step with On(queue, …), or declare it with consumer="operator" or "external"',
                 )
         self.register_outputs(dict(outputs))
+
+
+def _one_region(system: str, region: str) -> pulumi.ResourceTransformation:
+    """Refuses whatever of a system would be made elsewhere: latency, transfer cost and quotas are a region's own."""
+
+    def look(args: pulumi.ResourceTransformationArgs) -> None:
+        location = args.props.get("location")
+        if isinstance(location, str) and location.lower().replace(" ", "") not in {region, "global"}:
+            raise DeclarationError(
+                f'{args.type_} "{args.name}" in system {system}',
+                must=f"everything of a system must be in one region, {region}",
+                got=location,
+                change="take its location from the environment, or set azure-native:location for the whole stack",
+            )
+
+    return look
 
 
 def _queues_below(part: pulumi.Resource) -> Iterator[Queue]:

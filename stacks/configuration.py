@@ -19,6 +19,7 @@ URL = r"^https?://[^\s]+$"
 Text = Annotated[str, Meta(min_length=1)]
 Principal = Annotated[str, Meta(pattern=r"^(arn:aws[a-z-]*:(iam|sts)::\d{12}:.+|\d{12})$", title="a principal's ARN")]
 Email = Annotated[str, Meta(pattern=EMAIL, title="an e-mail address")]
+Instances = Annotated[int, Meta(ge=1, le=1000, description="Instances at most.")]
 
 
 class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -93,10 +94,44 @@ class LogIngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     existing_queue_arn: Annotated[Text | None, Meta(description="Use this queue instead of making one.")] = None
 
 
+class AlmaInstances(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How far each app of alma_analytics may scale: flex 40 to 1000, consumption 1 to 200."""
+
+    scheduler: Instances = 40
+    apifetcher: Instances = 40
+    dataprep: Instances = 40
+    updater: Instances = 40
+    notifier: Instances = 40
+
+
+class AlmaAnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The alma_analytics system."""
+
+    schedule: Annotated[
+        str,
+        Meta(title="NCRONTAB with six fields", description="How often due report jobs are looked for: NCRONTAB, UTC."),
+    ] = "0 * * * * *"
+    sweep_schedule: Annotated[
+        str, Meta(title="NCRONTAB with six fields", description="When old runs are cleaned up: NCRONTAB, UTC.")
+    ] = "0 0 3 * * *"
+    cleanup_days: Annotated[
+        int, Meta(ge=0, le=3650, description="Days after which a run that is over loses its pages and datasets.")
+    ] = 14
+    plan: Annotated[Literal["flex", "consumption"], Meta(description="The function apps' plan.")] = "flex"
+    memory_mb: Annotated[Literal[512, 2048, 4096], Meta(description="Memory of an instance (flex), MB.")] = 2048
+    max_instances: Annotated[AlmaInstances, Meta(description="How far each app may scale.")] = AlmaInstances()
+    alma_per_second: Annotated[
+        int, Meta(ge=1, le=1000, description="Requests a second that Alma allows the institution's key.")
+    ] = 25
+    mail_from: Annotated[Email, Meta(description="The sender's address.")] = "alma@example.com"
+    mail_user: Annotated[str, Meta(description="The SMTP server's user; smtp only.")] = ""
+    database_gb: Annotated[int, Meta(ge=32, le=32767, description="Size of the database's disk, GB.")] = 32
+
+
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The settings of a stack, in this project's own namespace."""
 
-    systems: Annotated[list[Text], Meta(description="Systems to deploy: log_ingest.")] = []
+    systems: Annotated[list[Text], Meta(description="Systems to deploy: log_ingest, alma_analytics.")] = []
     target: Annotated[
         TargetSettings | None,
         Meta(description="What packages are built for; empty: the machine at hand."),
@@ -130,7 +165,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str, Meta(pattern=URL, title="a URL", description="Alma's API gateway, by region; alma_analytics.")
     ] = "https://api-eu.hosted.exlibrisgroup.com"
     mail_url: Annotated[
-        str, Meta(pattern=URL, title="a URL", description="The mail provider's API, in Resend's form.")
+        str,
+        Meta(
+            pattern=r"^(https?|smtp)://[^\s]+$",
+            title="a URL",
+            description='Resend\'s API, or smtp://HOST:PORT, which cannot promise "once".',
+        ),
     ] = "https://api.resend.com"
     aws: Annotated[
         AwsSettings | None, Meta(description="How workers reach AWS; log_ingest needs accountId and audience.")
@@ -138,18 +178,32 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     log_ingest: Annotated[LogIngestSettings, Meta(description="The log_ingest system; see docs/log_ingest.md.")] = (
         LogIngestSettings()
     )
+    alma_analytics: Annotated[
+        AlmaAnalyticsSettings, Meta(description="The alma_analytics system; see docs/alma_analytics.md.")
+    ] = AlmaAnalyticsSettings()
 
 
 def broken(settings: Configuration) -> Iterator[tuple[str, str]]:
     """What no type can say: (dotted path, what must hold) of each setting that is wrong."""
-    one = settings.log_ingest
+    alma = settings.alma_analytics
+    yield from _schedule("logIngest.schedule", settings.log_ingest.schedule)
+    yield from _schedule("almaAnalytics.schedule", alma.schedule)
+    yield from _schedule("almaAnalytics.sweepSchedule", alma.sweep_schedule)
+    yield from _instances("logIngest.maxInstances", settings.log_ingest.max_instances, settings.log_ingest.plan)
+    for name in AlmaInstances.__struct_fields__:
+        yield from _instances(f"almaAnalytics.maxInstances.{name}", getattr(alma.max_instances, name), alma.plan)
+
+
+def _schedule(path: str, schedule: str) -> Iterator[tuple[str, str]]:
     try:
-        if len(one.schedule.split()) != 6:
+        if len(schedule.split()) != 6:
             raise ScheduleError("six fields: second minute hour day month weekday")
-        parse(one.schedule)
+        parse(schedule)
     except ScheduleError as error:
-        yield "logIngest.schedule", f'must be NCRONTAB that comes to pass, for example "0 */30 * * * *" ({error})'
-    allowed = FLEX_INSTANCES if one.plan == "flex" else CONSUMPTION_INSTANCES
-    if one.max_instances not in allowed:
-        must = f"must be {allowed.start} to {allowed.stop - 1} on plan {one.plan}"
-        yield "logIngest.maxInstances", must
+        yield path, f'must be NCRONTAB that comes to pass, for example "0 */30 * * * *" ({error})'
+
+
+def _instances(path: str, number: int, plan: str) -> Iterator[tuple[str, str]]:
+    allowed = FLEX_INSTANCES if plan == "flex" else CONSUMPTION_INSTANCES
+    if number not in allowed:
+        yield path, f"must be {allowed.start} to {allowed.stop - 1} on plan {plan}"

@@ -28,7 +28,7 @@ VISIBILITY_S = 360  # longer than a whole run, so that no message comes back whi
 def log_ingest(stack: StackSettings, base: Foundation) -> None:
     """Declare the system."""
     settings = stack.log_ingest
-    system = System("log_ingest")
+    system = System("log_ingest", stack.environment)
     group = ResourceGroup("log-ingest", stack.environment, opts=system.child)
     source = LogBucket(
         "source",

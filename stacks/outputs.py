@@ -25,6 +25,19 @@ class LogIngestOutputs(msgspec.Struct, kw_only=True, rename="camel"):
     """The function app's physical name."""
 
 
+class AlmaAnalyticsOutputs(msgspec.Struct, kw_only=True, rename="camel"):
+    """The alma_analytics system, for those who look into its runs and reports."""
+
+    database_endpoint: str
+    """The PostgreSQL server, as `host` or `host:port`."""
+    database_name: str
+    """The database with report jobs, runs and records."""
+    reports_url: str
+    """The container with each run's CSV."""
+    function_apps: list[str]
+    """The five function apps' physical names, in the order of the pipeline."""
+
+
 class FoundationOutputs(msgspec.Struct, kw_only=True, rename="camel"):
     """What every system of the stack shares."""
 
@@ -39,6 +52,7 @@ class StackOutputs(msgspec.Struct, kw_only=True, rename="camel"):
 
     foundation: FoundationOutputs
     log_ingest: LogIngestOutputs | None = None
+    alma_analytics: AlmaAnalyticsOutputs | None = None
 
 
 def export(name: str, type_: type[msgspec.Struct], values: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from components.naming import Environment
 from components.packaging.target import Target
 from stacks import regions
-from stacks.configuration import AwsSettings, Configuration, LogIngestSettings, broken
+from stacks.configuration import AlmaAnalyticsSettings, AwsSettings, Configuration, LogIngestSettings, broken
 from stacks.setting_words import below, fields, plain, words
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,10 +37,11 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Environment
     systems: list[str]
-    alma_url: str
-    mail_url: str
     aws: AwsSettings | None
     log_ingest: LogIngestSettings
+    alma_analytics: AlmaAnalyticsSettings
+    alma_url: str
+    mail_url: str
 
 
 class SettingError(pulumi.RunError):
@@ -52,7 +53,7 @@ class SettingError(pulumi.RunError):
         super().__init__(f"stack {stack}: setting {setting} {must}, got {got}; run: {run} --stack {stack}")
 
 
-def read_settings(systems: Collection[str] = ("log_ingest",)) -> StackSettings:
+def read_settings(systems: Collection[str] = ("log_ingest", "alma_analytics")) -> StackSettings:
     """The current stack's settings; raises `SettingError`. `systems`: those that the program has."""
     _refuse_unknown_keys()
     found = {field.encode_name: _read(field) for field in fields(Configuration)}
@@ -67,10 +68,11 @@ def read_settings(systems: Collection[str] = ("log_ingest",)) -> StackSettings:
     return StackSettings(
         environment=_environment(settings),
         systems=settings.systems,
-        alma_url=settings.alma_url,
-        mail_url=settings.mail_url,
         aws=settings.aws,
         log_ingest=settings.log_ingest,
+        alma_analytics=settings.alma_analytics,
+        alma_url=settings.alma_url,
+        mail_url=settings.mail_url,
     )
 
 

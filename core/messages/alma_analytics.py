@@ -19,53 +19,48 @@ Text = Annotated[str, Meta(min_length=1)]
 Limit = Annotated[int, Meta(ge=25, le=1000, multiple_of=25)]
 
 
-class FetchPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Queue `api-fetch`: get page `page` of one report of the run."""
+class OfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What every message says: whose it is."""
 
     run_id: str
+
+
+class FetchPage(OfRun, frozen=True, kw_only=True):
+    """Queue `api-fetch`: get page `page` of one report of the run."""
+
     side: Side
     round: int = 1
     """A cursor that may have moved unseen is given up, and the report is begun anew: its next round."""
     page: int = 1
 
 
-class Combine(msgspec.Struct, frozen=True, kw_only=True):
+class Combine(OfRun, frozen=True, kw_only=True):
     """Queue `data-combine`: all pages of one report are there; make one dataset."""
 
-    run_id: str
     side: Side
     round: int
 
 
-class CrossReference(msgspec.Struct, frozen=True, kw_only=True):
+class CrossReference(OfRun, frozen=True, kw_only=True):
     """Queue `cross-reference`: both datasets are there; join them."""
 
-    run_id: str
 
-
-class PrepareUpdates(msgspec.Struct, frozen=True, kw_only=True):
+class PrepareUpdates(OfRun, frozen=True, kw_only=True):
     """Queue `update-prep`: find the records that must change, in batches."""
 
-    run_id: str
 
-
-class UpdateRecords(msgspec.Struct, frozen=True, kw_only=True):
+class UpdateRecords(OfRun, frozen=True, kw_only=True):
     """Queue `alma-update`: bring one batch of records to what the run wants."""
 
-    run_id: str
     batch: int
 
 
-class Notify(msgspec.Struct, frozen=True, kw_only=True):
+class Notify(OfRun, frozen=True, kw_only=True):
     """Queue `report-email`: tell the job's people what came of the run."""
 
-    run_id: str
 
-
-class CleanUp(msgspec.Struct, frozen=True, kw_only=True):
+class CleanUp(OfRun, frozen=True, kw_only=True):
     """Queue `cleanup`: remove the blobs of a run that is over."""
-
-    run_id: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,85 @@
+"""From app settings to what the steps work with: made once per process, contacts nobody yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from core.alma_analytics.pace import Pace
+from core.alma_analytics.work import Work
+from core.clients import postgres
+from core.clients.alma import Alma
+from core.clients.blob import BlobContainer
+from core.clients.http import Http
+from core.clients.managed_identity import ManagedIdentity
+from core.clients.postgres import Postgres
+from core.clients.storage_queue import StorageQueue
+from core.jobs.outbox import Outbox
+from core.runtime.settings import ca_file, identity_endpoint
+
+_ENDPOINT, _NAME = "_queue_endpoint", "_queue_name"
+
+
+class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every step is told."""
+
+    azure_client_id: str
+    database_endpoint: str
+    database_name: str
+    database_user: str
+
+
+class AlmaSettings(BaseSettings, frozen=True, kw_only=True):
+    """And those that speak to Alma."""
+
+    alma_url: str
+    alma_key: str
+    alma_per_second: float = 25
+    """Alma's limit for the institution's key; all instances together keep it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Base:
+    """The clients of every step."""
+
+    http: Http
+    identity: ManagedIdentity
+    database: Postgres
+    outbox: Outbox
+
+    def work(self, traceparent: str) -> Work:
+        """For one message."""
+        return Work(database=self.database, outbox=self.outbox, traceparent=traceparent)
+
+    def container(self, url: str) -> BlobContainer:
+        """One of the system's blob containers."""
+        return BlobContainer(self.http, self.identity, url=url)
+
+
+def connect(settings: BaseSettings) -> Base:
+    """Every queue that `settings` has an address of (`…_queue_endpoint`, `…_queue_name`) is one to send to."""
+    endpoint, header = identity_endpoint()
+    http = Http(ca_file=ca_file())
+    identity = ManagedIdentity(http, endpoint=endpoint, header=header, client_id=settings.azure_client_id)
+    database = Postgres(
+        partial(identity.token, postgres.AUDIENCE),
+        endpoint=settings.database_endpoint,
+        name=settings.database_name,
+        user=settings.database_user,
+        ca_file=ca_file(),
+    )
+    queues = {}
+    for field in settings.__struct_fields__:
+        if field.endswith(_NAME):
+            name = getattr(settings, field)
+            address = getattr(settings, field.removesuffix(_NAME) + _ENDPOINT)
+            queues[name] = StorageQueue(identity, endpoint=address, name=name, ca_file=ca_file(), http=http)
+    return Base(http=http, identity=identity, database=database, outbox=Outbox(database, queues))
+
+
+def alma(base: Base, settings: AlmaSettings) -> Alma:
+    """Alma, at the pace that all instances keep together; one try a call, as its cursors want it."""
+    pace = Pace(base.database, per_second=settings.alma_per_second)
+    return Alma(Http(ca_file=ca_file(), tries=1), url=settings.alma_url, key=settings.alma_key, pace=pace)

@@ -1,0 +1,82 @@
+-- name: alone
+-- The turn at one piece of work, for as long as this transaction lasts: a process that dies gives it back at once.
+select pg_try_advisory_xact_lock(hashtextextended(%(what)s, 0)) as mine;
+
+-- name: put_fetch
+-- The first message of a report begins its row.
+insert into alma.fetch (run_id, side) values (%(run_id)s, %(side)s) on conflict do nothing;
+
+-- name: get_fetch
+select round, next_page, token, calling, tries from alma.fetch where run_id = %(run_id)s and side = %(side)s for update;
+
+-- name: begin_call
+-- From here the cursor may move: whoever finds `calling` set, with nobody at it, knows that an answer was lost.
+update alma.fetch set calling = true where run_id = %(run_id)s and side = %(side)s;
+
+-- name: end_call
+-- Answered, and the cursor did not move: the same page is asked again.
+update alma.fetch set calling = false, tries = tries + 1, reason = %(reason)s where run_id = %(run_id)s and side = %(side)s;
+
+-- name: keep_page
+insert into alma.page (run_id, side, round, page, rows, columns, digest, blob)
+values (%(run_id)s, %(side)s, %(round)s, %(page)s, %(rows)s, %(columns)s, %(digest)s, %(blob)s);
+
+-- name: next_page
+update alma.fetch
+set calling = false, tries = 0, reason = null, next_page = next_page + 1, token = coalesce(token, %(token)s)
+where run_id = %(run_id)s and side = %(side)s;
+
+-- name: new_round
+-- The cursor is lost: the report begins anew, from its first page and with a cursor of its own.
+update alma.fetch
+set round = round + 1, next_page = 1, token = null, calling = false, tries = 0, reason = %(reason)s
+where run_id = %(run_id)s and side = %(side)s
+returning round;
+
+-- name: page_before
+select digest, columns from alma.page
+where run_id = %(run_id)s and side = %(side)s and round = %(round)s and page = %(page)s - 1;
+
+-- name: rows_so_far
+select coalesce(sum(rows), 0)::bigint as rows from alma.page
+where run_id = %(run_id)s and side = %(side)s and round = %(round)s;
+
+-- name: pages
+select page, rows, columns, blob from alma.page
+where run_id = %(run_id)s and side = %(side)s and round = %(round)s order by page;
+
+-- name: put_dataset
+insert into alma.dataset (run_id, side, rows, columns, blob)
+values (%(run_id)s, %(side)s, %(rows)s, %(columns)s, %(blob)s) on conflict do nothing;
+
+-- name: get_datasets
+select side, rows, columns, blob from alma.dataset where run_id = %(run_id)s;
+
+-- name: copy_records
+copy alma.record (run_id, position, batch, kind, ids, before, after, state, reason) from stdin;
+
+-- name: open_records
+select position, kind, ids, before, after, state from alma.record
+where run_id = %(run_id)s and batch = %(batch)s and state in ('pending', 'sent') order by position;
+
+-- name: mark_sent
+update alma.record set state = 'sent', before = %(before)s, at = clock_timestamp()
+where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent');
+
+-- name: settle_record
+update alma.record
+set state = %(state)s, reason = %(reason)s, before = coalesce(%(before)s, before), at = clock_timestamp()
+where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent');
+
+-- name: outcomes
+select state, coalesce(reason, '') as reason, count(*)::int as records from alma.record
+where run_id = %(run_id)s group by 1, 2 order by 3 desc, 1, 2;  -- always the same: a letter tried twice must be the same one
+
+-- name: records
+select position, kind, ids, before, after, state, reason from alma.record where run_id = %(run_id)s order by position;
+
+-- name: reserve
+-- The next moment at which a request may leave. The row's lock puts all instances in one line.
+update alma.pace set next_at = greatest(next_at, clock_timestamp()) + make_interval(secs => %(gap)s)
+where service = 'alma'
+returning extract(epoch from next_at - make_interval(secs => %(gap)s) - clock_timestamp())::float8 as wait_s;

@@ -1,0 +1,43 @@
+"""Queue `cross-reference` → the job's own dataset with the columns of its second report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.alma_analytics import clients, cross_reference
+from core.clients.blob import BlobContainer
+from core.messages.alma_analytics import CrossReference
+from core.runtime.context import Context
+from core.runtime.outcome import Outcome
+
+
+class Settings(clients.BaseSettings, frozen=True, kw_only=True):
+    """App settings."""
+
+    datasets_url: str
+    cross_reference_queue_endpoint: str
+    cross_reference_queue_name: str
+    update_prep_queue_endpoint: str
+    update_prep_queue_name: str
+    report_email_queue_endpoint: str
+    report_email_queue_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Once per process."""
+
+    base: clients.Base
+    datasets: BlobContainer
+
+
+def connect(settings: Settings) -> Clients:
+    """Makes the clients; contacts nobody yet."""
+    base = clients.connect(settings)
+    return Clients(base, base.container(settings.datasets_url))
+
+
+def handle(message: CrossReference, context: Context[Clients]) -> Outcome:
+    """One run's datasets."""
+    mine = context.clients
+    return cross_reference.cross_reference(mine.base.work(context.traceparent), mine.datasets, message)

@@ -1,0 +1,355 @@
+"""A small world for whole runs in one process: the real steps, job tables and PostgreSQL; Alma, queues, blobs and mail
+that keep the promises of the real ones, and break what those may break. A seed gives the same weather each time.
+
+Any call of a step may be its last: the process "dies" before or after it, and its message comes again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from core.alma_analytics import clean_up, combine, cross_reference, notify, prepare
+from core.alma_analytics.fetch import Fetch
+from core.alma_analytics.ports import Tx
+from core.alma_analytics.update import Update
+from core.alma_analytics.work import Work
+from core.clients.alma import Page, Ref, Threshold, TokenExpired
+from core.clients.faults import Changed, Gone, InDoubt, Transient
+from core.clients.mail import Mail
+from core.jobs import machine
+from core.jobs.outbox import Outbox
+from core.messages import alma_analytics as messages
+from core.messages.alma_analytics import FetchPage, ReportJob
+from core.messages.envelope import unpack
+from core.runtime.deadline import Deadline
+from core.runtime.outcome import Dead, Done, Outcome
+from tests.postgres import Database
+
+TRIES = 5
+QUEUES = ("api-fetch", "data-combine", "cross-reference", "update-prep", "alma-update", "report-email", "cleanup")
+
+
+class Killed(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+@dataclass
+class Weather:
+    """Chances, each of one call."""
+
+    seed: int = 0
+    kill: float = 0.0
+    double: float = 0.0
+    """A message that is delivered twice."""
+    throttled: float = 0.0
+    lost_answer: float = 0.0
+    """The call was served; its answer never came."""
+    broken: float = 0.0
+    """A server's own fault; the cursor may have moved."""
+    expired: float = 0.0
+    repeats: float = 0.0
+    """A page served twice."""
+    edited: float = 0.0
+    """Somebody changes a record between our reading and writing it."""
+    removed: float = 0.0
+    day_ends_after: int = 0
+    """Requests a day; 0: no limit."""
+    random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.calm = False
+
+    def strikes(self, chance: float) -> bool:
+        return not self.calm and self.random.random() < chance
+
+    @contextmanager
+    def maybe_last(self) -> Iterator[None]:
+        """A call that the process may not live to make, or to see answered."""
+        if self.strikes(self.kill / 2):
+            raise Killed
+        yield
+        if self.strikes(self.kill / 2):
+            raise Killed
+
+
+class Clock:
+    """Time that passes when nothing else can happen; begins now, as the outbox counts by the database's clock."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Alma:
+    """Reports behind cursors, and records."""
+
+    def __init__(self, weather: Weather, clock: Clock) -> None:
+        self.weather, self.clock = weather, clock
+        self.reports: dict[str, tuple[tuple[str, ...], list[tuple[str | None, ...]]]] = {}
+        self.records: dict[tuple[str, ...], dict[str, str | None]] = {}
+        self.applied: Counter[tuple[str, ...]] = Counter()
+        """Changes that took effect."""
+        self.edits: set[tuple[str, ...]] = set()
+        self.removals: set[tuple[str, ...]] = set()
+        self._cursors: dict[str, tuple[str, int, int]] = {}
+        self._served: tuple[Page, str] | None = None
+        self._today: Counter[str] = Counter()
+        self.requests = 0
+
+    def _count(self) -> None:
+        self.requests += 1
+        day = f"{self.clock.now:%Y%m%d}"
+        self._today[day] += 1
+        if self.weather.day_ends_after and self._today[day] > self.weather.day_ends_after:
+            raise Threshold("429 DAILY_THRESHOLD", daily=True)
+        if self.weather.strikes(self.weather.throttled):
+            raise Threshold("429 PER_SECOND_THRESHOLD", daily=False)
+
+    def report_page(
+        self, *, path: str, limit: int, filter: str | None = None, token: str | None = None,  # noqa: A002
+        known: tuple[str, ...] = (),
+    ) -> Page:  # fmt: skip
+        with self.weather.maybe_last():
+            self._count()
+            if token is None:
+                token = f"token-{self.requests}"
+                self._cursors[token] = (path, limit, 0)
+                first = True
+            else:
+                first = False
+                if token not in self._cursors or self.weather.strikes(self.weather.expired):
+                    self._cursors.pop(token, None)
+                    raise TokenExpired("400 the token is unknown or expired")
+            path, limit, at = self._cursors[token]
+            columns, rows = self.reports[path]
+            if at and self.weather.strikes(self.weather.repeats):
+                at -= limit
+            taken = rows[at : at + limit]
+            if self.weather.strikes(self.weather.broken):
+                if self.weather.random.random() < 0.5:
+                    self._cursors[token] = (path, limit, at + limit)
+                raise Transient("500 INTERNAL_SERVER_ERROR")
+            self._cursors[token] = (path, limit, at + limit)
+            if self.weather.strikes(self.weather.lost_answer):
+                raise InDoubt("no answer")
+            del known
+            return Page(
+                columns=columns, rows=list(taken), finished=at + limit >= len(rows), token=token if first else None
+            )
+
+    def get(self, ref: Ref) -> Any:
+        with self.weather.maybe_last():
+            self._count()
+            if self.weather.strikes(self.weather.removed):
+                self.records.pop(ref.ids, None)
+                self.removals.add(ref.ids)
+            if ref.ids not in self.records:
+                raise Gone("400 401683 no such item")
+            if self.weather.strikes(self.weather.broken):
+                raise Transient("503")
+            return Document(dict(self.records[ref.ids]))
+
+    def put(self, ref: Ref, document: Any) -> None:
+        with self.weather.maybe_last():
+            self._count()
+            if self.weather.strikes(self.weather.edited):
+                self.edits.add(ref.ids)
+                self.records[ref.ids]["note"] = "somebody's own"
+                raise Changed("400 the record was changed since it was read")
+            if self.weather.strikes(self.weather.broken):
+                raise Transient("500")
+            if ref.ids not in self.records:
+                raise Gone("400 401683 no such item")
+            self.records[ref.ids] = dict(document.fields)
+            self.applied[ref.ids] += 1
+            if self.weather.strikes(self.weather.lost_answer):
+                raise InDoubt("no answer")
+
+
+@dataclass
+class Document:
+    """A record that was read."""
+
+    fields: dict[str, str | None]
+
+    def read(self, name: str) -> str | None:
+        return self.fields.get(name)
+
+    def write(self, name: str, value: str | None) -> None:
+        self.fields[name] = value
+
+
+class Blobs:
+    """A container."""
+
+    def __init__(self, weather: Weather) -> None:
+        self.weather = weather
+        self.kept: dict[str, bytes] = {}
+
+    def get(self, name: str) -> Any:
+        return _Kept(self.kept[name]) if name in self.kept else None
+
+    def put(self, name: str, body: bytes, *, etag: str | None = None, kind: str = "") -> str:
+        with self.weather.maybe_last():
+            self.kept[name] = body
+        return ""
+
+    def delete(self, name: str) -> None:
+        with self.weather.maybe_last():
+            self.kept.pop(name, None)
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        return iter(sorted(name for name in self.kept if name.startswith(prefix)))
+
+
+@dataclass
+class _Kept:
+    body: bytes
+
+
+class Mailbox:
+    """A provider that takes idempotency keys."""
+
+    def __init__(self, weather: Weather) -> None:
+        self.weather = weather
+        self.sent: dict[str, Mail] = {}
+
+    def send(self, mail: Mail, *, idempotency_key: str) -> str:
+        with self.weather.maybe_last():
+            if self.weather.strikes(self.weather.broken):
+                raise Transient("mail 500")
+            self.sent.setdefault(idempotency_key, mail)
+            if self.weather.strikes(self.weather.lost_answer):
+                raise InDoubt("mail: no answer")
+        return idempotency_key
+
+
+@dataclass
+class Message:
+    """On a queue."""
+
+    queue: str
+    body: bytes
+    visible: datetime
+    tries: int = 0
+
+
+class World:
+    """Runs a job to its end."""
+
+    def __init__(self, database: Database, weather: Weather) -> None:
+        self.weather, self.clock = weather, Clock()
+        self._database = database
+        self.alma = Alma(weather, self.clock)
+        self.pages, self.datasets, self.reports = Blobs(weather), Blobs(weather), Blobs(weather)
+        self.mailbox = Mailbox(weather)
+        self.queue: list[Message] = []
+        self.dead: list[str] = []
+        self.poison: list[Message] = []
+        self.deliveries = 0
+        self.killed = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """The database, which a process that dies leaves before or after its commit."""
+        with self.weather.maybe_last(), self._database.connect() as connection:
+            yield connection
+            if self.weather.strikes(self.weather.kill / 2):
+                raise Killed
+
+    def sender(self, name: str) -> Any:
+        world = self
+
+        class Sender:
+            def send(self, body: bytes, *, delay_s: int = 0) -> None:
+                with world.weather.maybe_last():
+                    world.put(name, body, delay_s)
+
+        return Sender()
+
+    def put(self, queue: str, body: bytes, delay_s: float = 0) -> None:
+        visible = self.clock.now + timedelta(seconds=delay_s)
+        copies = 2 if self.weather.strikes(self.weather.double) else 1
+        self.queue += [Message(queue, body, visible) for _ in range(copies)]
+
+    def work(self, traceparent: str = "") -> Work:
+        outbox = Outbox(self, {name: self.sender(name) for name in QUEUES})
+        return Work(database=self, outbox=outbox, traceparent=traceparent, now=self.clock)
+
+    def start(self, job: ReportJob, run_id: str = "run-1") -> None:
+        """What the scheduler does."""
+        self.weather.calm = True
+        with self._database.connect() as tx:
+            machine.start(
+                tx, run_id=run_id, system="alma_analytics", job=job.name, slot=self.clock.now, trigger="schedule",
+                params=msgspec.to_builtins(job), traceparent="",
+            )  # fmt: skip
+            work = self.work()
+            for side in ("main", "other") if job.other else ("main",):
+                work.send(tx, run_id, "api-fetch", FetchPage(run_id=run_id, side=side), f"{side}/1/1")
+        self.work().outbox.flush(run_id)
+        self.weather.calm = False
+
+    def run(self, most: int = 5000) -> None:
+        """Delivers until nothing is left; in the end also what was poison, once the weather is calm."""
+        for _ in range(most):
+            if not self.queue:
+                if not self.poison:
+                    return
+                self.weather.calm = True
+                self.queue, self.poison = [Message(one.queue, one.body, self.clock.now) for one in self.poison], []
+            ready = [one for one in self.queue if one.visible <= self.clock.now]
+            if not ready:
+                self.clock.now = min(one.visible for one in self.queue)
+                continue
+            self._deliver(self.weather.random.choice(ready))
+        raise AssertionError(f"still {len(self.queue)} messages after {most} deliveries: {self.queue[:3]}")
+
+    def _deliver(self, message: Message) -> None:
+        self.deliveries += 1
+        message.tries += 1
+        try:
+            outcome = self._handle(message)
+        except Killed:
+            self.killed += 1
+            outcome = None
+        except Transient:
+            outcome = None
+        if isinstance(outcome, Done):
+            self.queue.remove(message)
+        elif isinstance(outcome, Dead):
+            self.queue.remove(message)
+            self.dead.append(outcome.reason)
+        elif message.tries >= TRIES:
+            self.queue.remove(message)
+            self.poison.append(message)
+        else:
+            message.visible = self.clock.now + timedelta(seconds=20)
+
+    def _handle(self, message: Message) -> Outcome:
+        envelope = unpack(message.body)
+        assert envelope is not None
+        kind = getattr(messages, envelope.type)
+        body = msgspec.json.decode(envelope.body, type=kind)
+        work = self.work(envelope.traceparent)
+        handlers: dict[str, Callable[[], Outcome]] = {
+            "api-fetch": lambda: Fetch(work, self.alma, self.pages, body).execute(),
+            "data-combine": lambda: combine.combine(work, self.pages, self.datasets, body),
+            "cross-reference": lambda: cross_reference.cross_reference(work, self.datasets, body),
+            "update-prep": lambda: prepare.prepare_updates(work, self.datasets, body),
+            "alma-update": lambda: Update(work, self.alma, body, Deadline(300), sleep=lambda _s: None).execute(),
+            "report-email": lambda: notify.notify(work, self.reports, self.mailbox, body),
+            "cleanup": lambda: clean_up.clean_up(work, self.pages, self.datasets, body),
+        }
+        return handlers[message.queue]()
