@@ -34,6 +34,7 @@ WHEELS = {
     "monitor": "7.0.0",
     "monitor/6": "6.0.2",  # 7.0 dropped diagnostic settings
     "msi": "7.1.0",
+    "postgresqlflexibleservers": "2.0.0",
     "resource": "24.0.0",
     "storage": "24.0.1",
     "web": "10.1.0",
@@ -106,6 +107,16 @@ TYPES = [
         "create_or_update", "ScheduledQueryRuleResource"),
     Arm("azure-native:monitor:ActionGroup", "monitor", "_action_groups_operations", "create_or_update",
         "ActionGroupResource"),
+    Arm("azure-native:dbforpostgresql:Server", "postgresqlflexibleservers", "_servers_operations", "create_or_update",
+        "Server"),
+    Arm("azure-native:dbforpostgresql:Database", "postgresqlflexibleservers", "_databases_operations", "create",
+        "Database"),
+    Arm("azure-native:dbforpostgresql:AdministratorsMicrosoftEntra", "postgresqlflexibleservers",
+        "_administrators_microsoft_entra_operations", "create_or_update", "AdministratorMicrosoftEntraAdd"),
+    Arm("azure-native:dbforpostgresql:Configuration", "postgresqlflexibleservers", "_configurations_operations", "put",
+        "ConfigurationForUpdate"),
+    Arm("azure-native:dbforpostgresql:FirewallRule", "postgresqlflexibleservers", "_firewall_rules_operations",
+        "create_or_update", "FirewallRule"),
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from localcloud.emulators.identity import MANAGED_IDENTITY_LIFETIME_S, Identity
 from localcloud.emulators.identity_site import TOKEN_PATH, TROUBLES, IdentitySite
 from localcloud.emulators.logs import Logs
 from localcloud.emulators.ports import Ports
+from localcloud.emulators.postgres.flexible import FlexibleServers
 from localcloud.emulators.private_files import private_folder
 from localcloud.emulators.queue_depth import QueueDepth
 from localcloud.emulators.refusals import json_reply
@@ -62,6 +63,7 @@ class LocalCloud:
         self.aws = Aws(home / "aws", self.identity, account_id=aws_account, region=region, clock=clock)
         self.logs = Logs(home / "logs", self._gate, clock=clock)
         self.vault = Vaults(home / "vault", self.door, self._gate, clock=clock)
+        self.postgres = FlexibleServers(home / "postgres", ports, self.identity, self._ca.server_context, self.door)
         self.endpoints: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -86,6 +88,7 @@ class LocalCloud:
     async def stop(self) -> None:
         """Closes every door and lets Azurite save; all data stays."""
         await self.door.close_all()
+        await self.postgres.stop()
         await self.storage.stop()
         await self._azurite.stop()
         self.logs.close()
@@ -119,6 +122,7 @@ class LocalCloud:
             "storage": self._azurite.problem,
             "certificate": self._ca.problem(),
             "disk": disk.problem(self._home),
+            **self.postgres.problems(),
         }
         return {name: problem for name, problem in found.items() if problem}
 

@@ -65,9 +65,10 @@ class Api:
         return _json(answer)
 
     def _endpoints(self) -> dict[str, str]:
-        """Where each service is; of several vaults the one declared first, which is the foundation's."""
+        """Where each service is; of several vaults or databases the one declared first."""
         vaults = self._cloud.vault.uris()
-        return {**self._cloud.endpoints, **({"vault": vaults[0].rstrip("/")} if vaults else {})}
+        vault = {"vault": vaults[0].rstrip("/")} if vaults else {}
+        return {**self._cloud.endpoints, **vault, **self._cloud.postgres.endpoints()}
 
     async def _access(self, _request: web.Request) -> web.Response:
         endpoints = self._cloud.endpoints

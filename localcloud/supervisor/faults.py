@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from localcloud.emulators.cloud import LocalCloud
+from localcloud.emulators.postgres import flexible as postgres
 from localcloud.faults.fault import Schedule
 from localcloud.faults.injector import FaultReport, Injector
 from localcloud.supervisor.apps import Apps
@@ -42,13 +43,16 @@ class Faults:
             turn = msgspec.json.decode(await request.read(), type=Turn)
         except msgspec.DecodeError as error:
             return web.json_response({"refused": f"schedule: {error}"}, status=409)
-        known = self._cloud.door.services()
+        known = self._cloud.door.services() | {postgres.SERVICE}
         unknown = sorted({fault.service for fault in turn.schedule.faults} - known)
         if unknown:
             message = f"schedule {turn.schedule.name}: service must be one of {', '.join(sorted(known))}, got {unknown}"
             return web.json_response({"refused": message}, status=409)
+        if refusal := _refused_at_the_database(turn.schedule):
+            return web.json_response({"refused": refusal}, status=409)
         self._end()
         self._now = self._cloud.door.fault = Injector(turn.schedule, turn.seed, self._kill)
+        self._cloud.postgres.decide = self._now.decide
         return self._told()
 
     async def _get(self, _request: web.Request) -> web.Response:
@@ -67,7 +71,7 @@ class Faults:
     def _end(self) -> None:
         if self._now is not None:
             self._now.close()
-        self._now = self._cloud.door.fault = None
+        self._now = self._cloud.door.fault = self._cloud.postgres.decide = None
 
     def _told(self) -> web.Response:
         report = self._now.report() if self._now else FaultReport()
@@ -77,3 +81,12 @@ class Faults:
         if process == "supervisor":
             os.kill(os.getpid(), signal.SIGKILL)
         await self._apps.kill()
+
+
+def _refused_at_the_database(schedule: Schedule) -> str:
+    """Its door sees connections and bytes, no requests: not every kind of fault has a meaning there."""
+    for fault in schedule.faults:
+        if fault.service == postgres.SERVICE and fault.kind not in postgres.FAULTS:
+            known = ", ".join(sorted(postgres.FAULTS))
+            return f"fault {fault.words()}: kind must be one of {known} for {postgres.SERVICE}, got {fault.kind}"
+    return ""

@@ -64,6 +64,7 @@ class PostgresServer:
         """Makes the data folder if need be, starts the server, returns when it takes connections (0.1 s; 1 s the first
         time). RuntimeError with its last words otherwise.
         """
+        self.stop()  # of one that ended by itself there is still a handle
         if not self._data.is_dir():
             self._initialise()
         self._end_leftover()

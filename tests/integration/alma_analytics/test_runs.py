@@ -62,8 +62,7 @@ def check(world: World, database: Database, wanted: dict[tuple[str, ...], str]) 
         return "failed"
     assert run["state"] == "done", run
     for side, path in (("main", "/shared/audit"), ("other", "/shared/remote")):
-        (blob,) = rows_of(database, f"select blob from alma.dataset where side = '{side}'")
-        table = pq.read_table(_reader(world.datasets.kept[blob["blob"]]))
+        table = pq.read_table(_reader(world.datasets.kept[f"run-1/{side}.parquet"]))
         assert [tuple(row.values()) for row in table.to_pylist()] == world.alma.reports[path][1], side
     records = rows_of(database, "select * from alma.record")
     assert {tuple(row["ids"]) for row in records} == set(wanted)

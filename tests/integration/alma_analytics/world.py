@@ -143,7 +143,7 @@ class Alma:
             self._cursors[token] = (path, limit, at + limit)
             if self.weather.strikes(self.weather.lost_answer):
                 raise InDoubt("no answer")
-            del known
+            del known, filter
             return Page(
                 columns=columns, rows=list(taken), finished=at + limit >= len(rows), token=token if first else None
             )
@@ -201,6 +201,7 @@ class Blobs:
         return _Kept(self.kept[name]) if name in self.kept else None
 
     def put(self, name: str, body: bytes, *, etag: str | None = None, kind: str = "") -> str:
+        del etag, kind
         with self.weather.maybe_last():
             self.kept[name] = body
         return ""
@@ -284,7 +285,7 @@ class World:
         self.queue += [Message(queue, body, visible) for _ in range(copies)]
 
     def work(self, traceparent: str = "") -> Work:
-        outbox = Outbox(self, {name: self.sender(name) for name in QUEUES})
+        outbox = Outbox(self, {name: self.sender(name) for name in QUEUES}, now=self.clock)
         return Work(database=self, outbox=outbox, traceparent=traceparent, now=self.clock)
 
     def start(self, job: ReportJob, run_id: str = "run-1") -> None:

@@ -1,0 +1,57 @@
+-- What Azure's flexible server has in its database "postgres" beyond PostgreSQL itself: the administrators' group, and the
+-- functions that make roles for Entra principals. Names and signatures are Azure's:
+-- learn.microsoft.com/azure/postgresql/flexible-server/how-to-manage-azure-ad-users
+-- Run by the superuser at each start; everything here may be there already.
+
+do $$
+begin
+    if to_regrole('azure_pg_admin') is null then
+        create role azure_pg_admin nologin;
+        grant pg_read_all_settings, pg_read_all_stats, pg_signal_backend to azure_pg_admin with admin option;
+    end if;
+end
+$$;
+
+create schema if not exists pgaadauth;
+revoke all on schema pgaadauth from public;
+
+-- Which principal may sign in as which role. By the role's number: a role of the same name made later is another one.
+create table if not exists pgaadauth.principal (
+    role oid primary key,
+    object_id text not null,
+    object_type text not null check (object_type in ('user', 'group', 'service')),
+    is_admin boolean not null,
+    is_mfa boolean not null
+);
+
+-- Makes a role that this principal, and nobody else, may sign in as. Its password is the server's own, which only the
+-- door knows: on Azure such a role has none at all.
+create or replace function pg_catalog.pgaadauth_create_principal_with_oid(
+    rolename text, objectid text, objecttype text, isadmin boolean, ismfa boolean
+) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    verifier text := (select rolpassword from pg_authid where rolname = 'postgres');
+begin
+    if not pg_has_role(session_user, 'azure_pg_admin', 'member') then
+        raise exception 'only a Microsoft Entra administrator can create roles for principals'
+            using errcode = 'insufficient_privilege';
+    end if;
+    if objectid !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+        raise exception 'objectId must be a GUID, got "%"', objectid using errcode = 'invalid_parameter_value';
+    end if;
+    execute format('create role %I login password %L', rolename, verifier);
+    if isadmin then
+        execute format('alter role %I createrole createdb', rolename);
+        execute format('grant azure_pg_admin to %I', rolename);
+    else
+        -- Administrators may change and drop it; they do not become it.
+        execute format('grant %I to azure_pg_admin with admin true, inherit false, set false', rolename);
+    end if;
+    insert into pgaadauth.principal
+    select oid, lower(objectid), objecttype, isadmin, ismfa from pg_roles where rolname = rolename;
+    return format('Created role for %s', rolename);
+end
+$$;
+revoke all on function pg_catalog.pgaadauth_create_principal_with_oid from public;
+grant execute on function pg_catalog.pgaadauth_create_principal_with_oid to azure_pg_admin;
