@@ -10,6 +10,7 @@ from components.roles import Grant
 
 if TYPE_CHECKING:
     from components.aws.trust import EntraTrust
+    from components.data.database import Database
 
 T = TypeVar("T")
 
@@ -25,6 +26,16 @@ class AwsGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseGrant:
+    """As what a worker signs in to a database: a member of the group role `role`."""
+
+    database: "Database"
+    prefix: str
+    """The setting `{prefix}_USER` tells the handler its login role."""
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A verb of a component, ready to be used by a worker."""
 
@@ -34,6 +45,7 @@ class Link:
     """App settings by name; a handler reads them through its `Settings` Struct."""
     grants: Sequence[Grant] = ()
     aws: Sequence[AwsGrant] = ()
+    database: Sequence[DatabaseGrant] = ()
     needs: Sequence[pulumi.Resource] = ()
     """What must exist before a worker that uses this starts."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, ReadResult, Resource, UpdateResult
 
+from components.dynamic import ByInputs
 from components.packaging.builder import build, plan
 from components.packaging.declaration import load
 from components.packaging.publish import DeploymentError, publish, published, upload, uploaded
@@ -23,23 +24,7 @@ BUILT = Path(".millrace") / "packages"
 """Under the project's folder."""
 
 
-class _ByInputs(ResourceProvider):
-    """A resource that changes exactly when one of its inputs does."""
-
-    serialize_as_secret_always = False
-    identity: ClassVar[tuple[str, ...]] = ()
-    """Inputs that make it another resource."""
-    unseen: ClassVar[tuple[str, ...]] = ("__provider",)
-    """Inputs that say how, not what: another value is no change."""
-
-    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Compare what was asked for; outputs and the pickled provider do not count."""
-        changed = [key for key, value in news.items() if key not in self.unseen and olds.get(key) != value]
-        replaces = [key for key in changed if key in self.identity]
-        return DiffResult(changes=bool(changed), replaces=replaces, delete_before_replace=False)
-
-
-class PackageProvider(_ByInputs):
+class PackageProvider(ByInputs):
     """Builds a package and uploads it to `container_url`."""
 
     identity = ("app", "container_url")
@@ -63,7 +48,7 @@ class PackageProvider(_ByInputs):
         """The container goes with its account; a single zip left behind runs nowhere."""
 
 
-class DeploymentProvider(_ByInputs):
+class DeploymentProvider(ByInputs):
     """Makes an app run a package: OneDeploy on Flex Consumption, a trigger sync on Consumption."""
 
     identity = ("site_id",)

@@ -41,7 +41,7 @@ def upload(app: str, archive: Path, container_url: str, digest: str) -> None:
     from azure.core.exceptions import AzureError, HttpResponseError
     from azure.storage.blob import BlobClient
 
-    blob = BlobClient.from_blob_url(f"{container_url}/{archive.name}", credential=_credential())
+    blob = BlobClient.from_blob_url(f"{container_url}/{archive.name}", credential=credential())
     deadline = time.monotonic() + ROLE_WAIT_S
     while True:
         try:
@@ -70,7 +70,7 @@ def uploaded(container_url: str, name: str) -> bool:
     from azure.storage.blob import BlobClient
 
     try:
-        return bool(BlobClient.from_blob_url(f"{container_url}/{name}", credential=_credential()).exists())
+        return bool(BlobClient.from_blob_url(f"{container_url}/{name}", credential=credential()).exists())
     except HttpResponseError as error:
         if error.status_code == HTTPStatus.FORBIDDEN:
             return False
@@ -104,7 +104,7 @@ def _one_deploy(props: dict[str, Any]) -> None:
 
     app, site = props["app"], props["publish_url"]
     try:
-        content = BlobClient.from_blob_url(props["package_url"], credential=_credential()).download_blob().readall()
+        content = BlobClient.from_blob_url(props["package_url"], credential=credential()).download_blob().readall()
     except AzureError as error:
         raise DeploymentError(f"{app}: its package {props['package_url']} cannot be read: {error.message}") from error
     url = f"{site}/api/publish?type=zip&RemoteBuild=false"
@@ -154,7 +154,7 @@ def _send(app: str, method: str, url: str, body: bytes | None, content_type: str
     from azure.core.exceptions import ClientAuthenticationError
 
     try:
-        token = _credential().get_token(MANAGEMENT_SCOPE).token
+        token = credential().get_token(MANAGEMENT_SCOPE).token
     except ClientAuthenticationError as error:
         raise DeploymentError(f"{app}: nobody is signed in to Azure here; run: az login ({error.message})") from error
     headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
@@ -165,7 +165,7 @@ def _send(app: str, method: str, url: str, body: bytes | None, content_type: str
     return response.status_code, response.content
 
 
-def _credential() -> Any:
+def credential() -> Any:
     """Who deploys, once per process and identity endpoint."""
     return _credential_of(os.environ.get("IDENTITY_ENDPOINT", ""))  # noqa: TID251  the SDK's own variable
 

@@ -25,6 +25,7 @@ from components.packaging.errors import PackageError
 from components.packaging.manifest import App, QueueOptions
 from components.roles import Grant
 from components.workers.app_settings import Settings, check_supplied, gather, platform_settings
+from components.workers.logins import sign_in
 from components.workers.plans import PlanKind, Scale, plan_arguments, plan_base, run_from_package, site_arguments
 from components.workers.steps import Every, On, Step
 
@@ -91,7 +92,8 @@ class FunctionWorker(pulumi.ComponentResource):
         self.storage = HostStorage(name, args.group, opts=self._child)
         links = self._links()
         self.assignments = self.identity.grant(self._grants(links))
-        settings = self._settings(links)
+        self.logins, login = sign_in(self._who, name, links, self.identity, self._child)
+        settings = self._settings([*links, login])
         self.package = self._create_package()
         self.site = self._create_site(settings, links)
         self._close_basic_sign_in()
@@ -235,7 +237,7 @@ class FunctionWorker(pulumi.ComponentResource):
             tags=environment.all_tags(system=self._args.system),
             # Roles first: an app that starts without them fails, and its platform backs off.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*self.assignments, *needs], replace_on_changes=["serverFarmId"]
+                parent=self, depends_on=[*self.assignments, *self.logins, *needs], replace_on_changes=["serverFarmId"]
             ),
             **site_arguments(self._scale, environment, self.identity, self.storage, settings),
         )

@@ -41,7 +41,11 @@ def main() -> None:
 def _in_own_words(*args: Any, _format: Callable[..., str] = traceback.format_exc) -> str:
     """Our components' refusals are sentences for people; every other error keeps the lines that led to it."""
     error = sys.exc_info()[1]
-    return str(error) if type(error).__module__.startswith("components.packaging.") else _format(*args)
+    return (
+        str(error)
+        if type(error).__module__.startswith(("components.packaging.", "components.data."))
+        else _format(*args)
+    )
 
 
 def _project_environment() -> Path | None:

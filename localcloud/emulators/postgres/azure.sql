@@ -55,3 +55,14 @@ end
 $$;
 revoke all on function pg_catalog.pgaadauth_create_principal_with_oid from public;
 grant execute on function pg_catalog.pgaadauth_create_principal_with_oid to azure_pg_admin;
+
+-- The roles of principals: the administrators' (true) or everybody else's.
+create or replace function pg_catalog.pgaadauth_list_principals(isadminvalue boolean)
+returns table (rolname name, principaltype text, objectid text, tenantid text, ismfa integer, isadmin integer)
+language sql security definer stable set search_path = pg_catalog, pg_temp as $$
+    select r.rolname, p.object_type, p.object_id, ''::text, p.is_mfa::integer, p.is_admin::integer
+    from pgaadauth.principal p join pg_roles r on r.oid = p.role
+    where p.is_admin = isadminvalue
+$$;
+revoke all on function pg_catalog.pgaadauth_list_principals from public;
+grant execute on function pg_catalog.pgaadauth_list_principals to azure_pg_admin;

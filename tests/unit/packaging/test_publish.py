@@ -36,7 +36,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Answers, list[s
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     token = SimpleNamespace(token="t")
-    monkeypatch.setattr(publish, "_credential", lambda: SimpleNamespace(get_token=lambda _scope: token))
+    monkeypatch.setattr(publish, "credential", lambda: SimpleNamespace(get_token=lambda _scope: token))
     monkeypatch.setattr(publish, "PAUSE_S", 0.0)
     yield f"http://127.0.0.1:{server.server_port}", answers, asked
     server.shutdown()
