@@ -50,6 +50,7 @@ def alma_analytics(stack: StackSettings, base: Foundation) -> None:
         DatabaseArgs(group=core, foundation=base, migrations=MIGRATIONS, storage_gb=settings.database_gb),
         opts=system.child,
     )
+    database.operator("alma_operator")
     api_fetch = _queue("api-fetch", data)
     data_combine = _queue("data-combine", data)
     cross_reference = _queue("cross-reference", data)

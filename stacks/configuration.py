@@ -125,7 +125,10 @@ class AlmaAnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     ] = 25
     mail_from: Annotated[Email, Meta(description="The sender's address.")] = "alma@example.com"
     mail_user: Annotated[str, Meta(description="The SMTP server's user; smtp only.")] = ""
-    database_gb: Annotated[int, Meta(ge=32, le=32767, description="Size of the database's disk, GB.")] = 32
+    database_gb: Annotated[
+        Literal[32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32767],
+        Meta(description="Size of the database's disk, GB; it only grows."),
+    ] = 32
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

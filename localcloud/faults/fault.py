@@ -24,7 +24,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     message first · corrupt: the answer is not what the service said · expire: the caller's token is refused from now
     on · kill: SIGKILL."""
     service: str
-    """As `status` lists endpoints: s3, sqs, sts, identity, blob, queue, logs, collector, vault, postgres, alma, mail."""
+    """As `status` lists endpoints: s3, sqs, sts, identity, blob, queue, logs, collector, vault, postgres, alma, mail.
+    """
     operation: str = "*"
     """The service's own name for it; `*` and `?` as in file names."""
     rate: float = 0.0

@@ -112,7 +112,9 @@ def test_migrations_are_named_by_their_content_and_come_after_the_database(root:
     found = declare(lambda: database(Base(root)))
     migrations = dynamic(found, "Migrations")
     files = [line.split(" ") for line in migrations.inputs["files"]]
-    assert [path for path, _ in files] == [f"core/demo/migrations/{name}" for name in ("0001_first.sql", "0002_second.sql")]
+    assert [path for path, _ in files] == [
+        f"core/demo/migrations/{name}" for name in ("0001_first.sql", "0002_second.sql")
+    ]
     assert found.one("dbforpostgresql:Database").urn in migrations.dependencies
     assert found.one("AdministratorsMicrosoftEntra").urn in migrations.dependencies
     (root / "core/demo/migrations/0002_second.sql").write_text("create table other ();\n")
