@@ -61,8 +61,8 @@ class Fetch:
                 return BUSY
             turn = self._begin()
             outcome = self._call(turn) if isinstance(turn, Turn) else turn
-            self._work.outbox.flush(self._run_id)
-            return outcome
+        self._work.outbox.flush(self._run_id)  # the turn is given back: the next page's message may be quick
+        return outcome
 
     @property
     def _stage(self) -> str:

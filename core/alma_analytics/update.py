@@ -79,8 +79,8 @@ class Update:
             if not mine:
                 return BUSY
             outcome = self._execute()
-            self._work.outbox.flush(self._run_id)
-            return outcome
+        self._work.outbox.flush(self._run_id)
+        return outcome
 
     def _execute(self) -> Outcome:
         with self._work.database.transaction() as tx:

@@ -76,8 +76,7 @@ class Work:
         )  # fmt: skip
 
     def tell(self, tx: Tx, run_id: str) -> None:
-        """The run is where its people are told: once each time that it ends, also after a retry."""
-        machine.forget_stage(tx, run_id, names.NOTIFY)
+        """The run is where its people are told."""
         machine.open_stage(tx, run_id, names.NOTIFY, [names.ONLY])
         self.send(tx, run_id, names.REPORT_EMAIL, Notify(run_id=run_id), names.NOTIFY)
 

@@ -113,9 +113,12 @@ class Alma:
 
     def apply(self, path: Path) -> Applied:
         """Creates and changes jobs as the file says: all of them, or none when one is wrong."""
-        rows = read_jobs(path)
+        return self.put(read_jobs(path), str(path))
+
+    def put(self, rows: list[object], source: str) -> Applied:
+        """The same with rows that were read already; `source`: where, for what is wrong with them."""
         if wrong := jobs.validate(rows):
-            raise WrongJobsError(str(path), wrong)
+            raise WrongJobsError(source, wrong)
         done: dict[str, list[str]] = {"created": [], "changed": [], "unchanged": []}
         with self._database.transaction() as tx:
             for job in jobs.jobs_of(rows):

@@ -5,21 +5,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from localcloud.outside import log_ingest
+from localcloud.outside.alma.sample import sample_job
+from localcloud.session.alma import alma
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.supervisor.shapes import Outside
 
+DEPLOYED = {"log_ingest": "logIngest", "alma_analytics": "almaAnalytics"}
+"""Systems by their outputs."""
 Put = Callable[[str, "bytes | Path"], None]
 
 
 def feed_paths(stack: LocalStack, system: str, paths: Iterable[Path]) -> int:
     """Give a system these files; answers how many inputs it got."""
+    if system == "alma_analytics":
+        return _report_jobs(stack, paths)
     put, send = log_bucket(stack, system)
     return log_ingest.feed(paths, put, send)
 
 
 def feed_sample(stack: LocalStack, system: str, on_item: Callable[[int], None] = lambda _count: None) -> int:
     """Give a system its sample input; answers how many inputs it got."""
+    if system == "alma_analytics":
+        return _sample_job(stack)
     put, _ = log_bucket(stack, system)
     count = 0
     for key, body in log_ingest.sample_objects():
@@ -29,11 +39,35 @@ def feed_sample(stack: LocalStack, system: str, on_item: Callable[[int], None] =
     return count
 
 
+def _report_jobs(stack: LocalStack, paths: Iterable[Path]) -> int:
+    """As a librarian gives them: every file is a list of report jobs; each is applied and begun."""
+    with alma(stack) as system:
+        count = 0
+        for path in paths:
+            files = sorted(path.rglob("*.y*ml")) + sorted(path.rglob("*.json")) if path.is_dir() else [path]
+            for file in files:
+                done = system.apply(file)
+                names = [*done.created, *done.changed, *done.unchanged]
+                for name in names:
+                    system.run(name, dry_run=False)
+                count += len(names)
+        return count
+
+
+def _sample_job(stack: LocalStack) -> int:
+    """The report job that goes with the sample library (localcloud/outside/alma/sample.py)."""
+    job = sample_job()
+    with alma(stack) as system:
+        system.put([msgspec.to_builtins(job)], "the sample")
+        system.run(job.name, dry_run=False)
+    return 1
+
+
 def log_bucket(stack: LocalStack, system: str) -> tuple[Put, Callable[[str], None]]:
     """Objects into the bucket and messages into the queue, as the log vendor does it: with its own AWS keys."""
     outputs = stack.outputs().get("logIngest")
     if system != "log_ingest" or not outputs:
-        known = "log_ingest" if outputs else "none yet"
+        known = ", ".join(name for name, key in DEPLOYED.items() if stack.outputs().get(key)) or "none yet"
         raise LocalCloudError(f"feed: system must be one that is deployed ({known}), got {system!r}; run ./millrace up")
     supervisor = stack.require()
     keys = supervisor.call("GET", "/outside", None, Outside)
