@@ -47,7 +47,7 @@ def kept(home: Path) -> list[Kept]:
     ]
     for slot, key in json.loads((cloud / "azurite/slots.json").read_text()).items():
         found.append(Kept(f"storage account key {slot}", key.encode(), "cloud/azurite/slots.json"))
-    for file in [*cloud.rglob("*.key"), cloud / "ca/server.pem"]:
+    for file in [*cloud.rglob("*.key"), *(home / "outside").glob("*.key"), cloud / "ca/server.pem"]:
         place = str(file.relative_to(home))
         text = re.search(rb"PRIVATE KEY-----\s+(\S+)", file.read_bytes())
         found.append(Kept(place, text[1] if text else file.read_bytes().strip(), place))
@@ -79,9 +79,14 @@ def _in_memory(home: Path) -> Iterator[Kept]:
 def spilled(home: Path, secrets: list[Kept]) -> list[str]:
     """Every file below the home that holds a secret it is not the keeper of, or that tells what looks like one."""
     found = []
+    keepers: dict[bytes, tuple[str, ...]] = {}
+    for one in secrets:  # an outside service's key lies there and in the vault
+        keepers[one.text] = (*keepers.get(one.text, ()), one.keeper)
     for file in sorted(path for path in home.rglob("*") if path.is_file() and not path.is_symlink()):
         place, text = str(file.relative_to(home)), file.read_bytes()
-        found += [f"{one.what} in {place}" for one in secrets if not place.startswith(one.keeper) and one.text in text]
+        found += [
+            f"{one.what} in {place}" for one in secrets if not place.startswith(keepers[one.text]) and one.text in text
+        ]
         if place.startswith(RECORDS) and "/package-" not in place:
             found += [f"{what} in {place}" for what, pattern in PATTERNS.items() if re.search(pattern, text)]
     return found

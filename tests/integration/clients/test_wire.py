@@ -12,6 +12,8 @@ import pytest
 from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError, ReadTimeoutError
 
 from core.clients import wire
+from core.clients.faults import InDoubt, Refused, Transient
+from core.clients.http import Http
 from core.clients.wire import NotSentError, Wire
 from localcloud.emulators.ca import CertificateAuthority
 
@@ -50,7 +52,7 @@ class Server:
             self._talk(line)
 
     def _talk(self, line: socket.socket) -> None:
-        file = line.makefile("rb")
+        file, answer = line.makefile("rb"), OK
         while head := b"".join(iter(file.readline, b"\r\n")) if file.peek(1) else b"":
             self.heads.append(head)
             length = [int(text.split(b":")[1]) for text in head.split(b"\r\n") if text.startswith(b"Content-Length")]
@@ -104,6 +106,48 @@ def test_one_that_the_server_closed_is_not_used_again(servers: list[Server]) -> 
     assert _ask(one, server) == b"ok"
     assert server.connections == 2
     one.close()
+
+
+def test_ready_is_asked_once_the_connection_is_there(servers: list[Server]) -> None:
+    """And when the server did not wait for it, another connection is made; its own trouble comes through."""
+    servers.append(server := Server([OK.replace(b"OK", b"close"), OK]))
+    one = Wire(connections=1)
+    url, seen = f"http://127.0.0.1:{server.port}/", list[int]()
+
+    def ready() -> None:
+        seen.append(len(server.heads))
+
+    assert one.request("GET", url, headers={}, ready=ready).read() == b"ok"
+    assert seen == [0]
+    held = wire._Connection(wire.parts(url)[0], None, 5)
+
+    def slow() -> None:
+        held.line.sock.shutdown(socket.SHUT_RDWR)
+
+    one._idle[wire.parts(url)[0]].append(held)
+    assert one.request("GET", url, headers={}, ready=slow).read() == b"ok"
+
+    def broken() -> None:
+        raise Transient("no slot")
+
+    with pytest.raises(Transient, match="no slot"):
+        one.request("GET", url, headers={}, ready=broken)
+    assert len(server.heads) == 2
+    one.close()
+
+
+def test_one_try_and_a_bounded_answer(servers: list[Server]) -> None:
+    throttled = b"HTTP/1.1 429 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
+    servers.append(server := Server([throttled, OK, OK, b"cut"]))
+    http, url = Http(), f"http://127.0.0.1:{server.port}/x?key=hush"
+    assert http.once("GET", url, headers={}, most=2).status == 429
+    assert http.once("GET", url, headers={}, most=2).body == b"ok"
+    with pytest.raises(Refused, match="at most 1 bytes, got more"):
+        http.once("GET", url, headers={}, most=1)
+    with pytest.raises(InDoubt, match="/x: no whole answer") as caught:
+        http.once("GET", url, headers={}, most=1)
+    assert "hush" not in str(caught.value)
+    assert len(server.heads) == 4
 
 
 @pytest.mark.parametrize(("answer", "kind"), [(b"cut", ProtocolError), (HANG, ReadTimeoutError)])

@@ -1,6 +1,7 @@
 """The judge of a run: each kind of harm is seen, and a good run is fine."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -35,8 +36,8 @@ def _put(n: int, status: int = 200) -> Entry:
 GOOD = [_put(1), _put(2), _put(2, 500), _put(2, 0)]
 
 
-def _judge(after: Snapshot = AFTER, journal: list[Entry] = GOOD, before: Snapshot = BEFORE, **more: object) -> Findings:
-    return compare(JOB, before, after, journal, **more)  # type: ignore[arg-type]
+def _judge(after: Snapshot = AFTER, journal: list[Entry] = GOOD, before: Snapshot = BEFORE, **more: Any) -> Findings:
+    return compare(JOB, before, after, journal, **more)
 
 
 def test_a_good_run() -> None:
@@ -61,7 +62,7 @@ def test_a_good_run() -> None:
          Findings(wanted=2, updated=2, rows_missing=1, rows_doubled=1)),
     ],
 )  # fmt: skip
-def test_harms(after: Snapshot, journal: list[Entry], more: dict[str, object], harm: Findings) -> None:
+def test_harms(after: Snapshot, journal: list[Entry], more: dict[str, Any], harm: Findings) -> None:
     found = _judge(after, journal, **more)
     assert found == harm
     assert found.fine == (not (found.lost or found.doubled or found.touched or found.wrong or found.rows_missing))
