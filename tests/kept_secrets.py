@@ -47,7 +47,9 @@ def kept(home: Path) -> list[Kept]:
     ]
     for slot, key in json.loads((cloud / "azurite/slots.json").read_text()).items():
         found.append(Kept(f"storage account key {slot}", key.encode(), "cloud/azurite/slots.json"))
-    for file in [*cloud.rglob("*.key"), *(home / "outside").glob("*.key"), cloud / "ca/server.pem"]:
+    keys = (home / "outside").glob("*.key")
+    found += [Kept(file.stem, file.read_bytes(), f"outside/{file.stem}.") for file in keys]
+    for file in [*cloud.rglob("*.key"), cloud / "ca/server.pem"]:
         place = str(file.relative_to(home))
         text = re.search(rb"PRIVATE KEY-----\s+(\S+)", file.read_bytes())
         found.append(Kept(place, text[1] if text else file.read_bytes().strip(), place))

@@ -10,8 +10,8 @@ try would skip a page; and an update whose answer is lost may have happened. Wha
 
 from __future__ import annotations
 
-import itertools
 import re
+import threading
 from collections.abc import Callable
 from typing import Literal
 from urllib.parse import quote
@@ -94,7 +94,7 @@ class Alma:
         self._base = f"{url.rstrip('/')}/almaws/v1/"
         self._key = key
         self._pace = pace
-        self._counter = itertools.count(1)
+        self._lock = threading.Lock()
         self.requests = 0
         """Sent so far."""
         self.remaining: int | None = None
@@ -131,15 +131,19 @@ class Alma:
         try:
             return read_page(answer.body, known)
         except ReportFault as error:
-            words = words_of(answer.body)
-            raise (self._fault(answer, what) if words.code else ReportFault(f"{what}: {error}")) from error
+            if words_of(answer.body).code:  # an error under a status that says otherwise
+                raise self._report_fault(answer, what, going_on=token is not None) from error
+            raise ReportFault(f"{what}: {error}") from error
 
     def get(self, ref: Ref) -> Document:
         """The record as it is now. Raises Gone when there is none, and the faults of one try."""
         answer = self._send("GET", ref.path(), _media(ref), most=MAX_BYTES)
         if answer.status != 200:
             raise self._fault(answer, _named(ref))
-        return _document(ref, answer.body)
+        try:
+            return _document(ref, answer.body)
+        except (Corrupt, Refused) as error:
+            raise type(error)(f"{_named(ref)}: {error}") from error
 
     def put(self, ref: Ref, document: Document) -> None:
         """Replaces the record. Of a bib only the version that was read (Alma compares its 005; raises Changed): other
@@ -181,7 +185,8 @@ class Alma:
 
     def _ready(self) -> None:
         self._pace()
-        self.requests = next(self._counter)
+        with self._lock:
+            self.requests += 1
 
     def _report_fault(self, answer: Answer, what: str, *, going_on: bool) -> Fault:
         fault = self._fault(answer, what)

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, TreeBuilder, tostring
 
 import msgspec
 
-from core.clients.faults import Refused
+from core.clients.faults import Corrupt, Refused
 from core.clients.xml_safe import local, parse
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -48,13 +48,15 @@ class JsonDocument:
     media_type = "application/json"
 
     def __init__(self, body: bytes) -> None:
-        """Raises Refused for what is no JSON object."""
+        """Raises Corrupt for what is no JSON (it may be cut off), Refused for what is no object."""
         self.written: dict[str, str | None] = {}
         try:
             msgspec.json.decode(body)  # the whole of it, once: below only the way to a field is looked at
             msgspec.json.decode(body, type=_Object)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise Refused(f"record: the answer must be a JSON object: {error}") from error
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise Refused(f"record: must be a JSON object: {error}") from error
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"record: must be JSON, got {len(body)} bytes that are not: {error}") from error
         self._body = body
 
     def encode(self) -> bytes:

@@ -9,7 +9,6 @@ of the rowset's schema. Seen in practice: the schema itself often comes with the
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -57,22 +56,21 @@ def read_page(body: bytes, known: tuple[str, ...] = ()) -> Page:
     return Page(columns=columns, rows=rows, finished=found.finished == "true", token=found.token.strip() or None)
 
 
-def _columns(found: _Reader, known: tuple[str, ...]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Where each element's value belongs, and the headings."""
+def _columns(found: _Reader, known: tuple[str, ...]) -> tuple[dict[str, None], tuple[str, ...]]:
+    """The elements of a row in their order, and the headings."""
     if found.headings:
         names = sorted(found.headings, key=_number)
-        return {name: at for at, name in enumerate(names)}, distinct([found.headings[name] or name for name in names])
-    width = len(known) or 1 + max((_number(name) for row in found.rows for name in row), default=-1)
-    return {f"Column{at}": at for at in range(width)}, known
+        return dict.fromkeys(names), distinct([found.headings[name] or name for name in names])
+    seen = {name for row in found.rows for name in row}
+    width = len(known) or 1 + max(map(_number, seen), default=-1)
+    return dict.fromkeys(f"Column{at}" for at in range(width)), known
 
 
-def _row(row: dict[str, str | None], names: dict[str, int], number: int) -> tuple[str | None, ...]:
-    values: list[str | None] = [None] * len(names)
-    for name, value in row.items():
-        if name not in names:
-            raise ReportFault(f"report: row {number} has {name}, and the report has only {len(names)} columns")
-        values[names[name]] = value
-    return tuple(values)
+def _row(row: dict[str, str | None], names: dict[str, None], number: int) -> tuple[str | None, ...]:
+    odd = row.keys() - names
+    if odd:
+        raise ReportFault(f"report: row {number} has {min(odd)}, and the report has only {len(names)} columns")
+    return tuple(map(row.get, names))
 
 
 def distinct(headings: list[str]) -> tuple[str, ...]:
@@ -98,7 +96,7 @@ def _number(name: str) -> int:
 
 
 class _Reader:
-    """Takes the page as it is parsed."""
+    """Takes the page as it is parsed. Cells are the many: they come first in each method."""
 
     def __init__(self) -> None:
         self.root = ""
@@ -107,21 +105,23 @@ class _Reader:
         self.headings: dict[str, str] = {}
         self.rows: list[dict[str, str | None]] = []
         self._row: dict[str, str | None] | None = None
-        self._open = ""
-        """The element whose text is being read."""
+        self._open = self._text = ""
+        """The element whose text is being read, and what there is of it."""
         self._null = False
-        self._text: list[str] = []
 
     def start(self, tag: str, attrs: dict[str, str]) -> None:
+        if self._open:
+            raise ReportFault(f"report: {self._open} must hold text, got <{local(tag)}> in it")
+        if self._row is not None:
+            self._open, self._text = local(tag), ""
+            self._null = bool(attrs) and any(local(key) == "nil" and value == "true" for key, value in attrs.items())
+            return
         name = local(tag)
         self.root = self.root or name
-        if self._open:
-            raise ReportFault(f"report: {self._open} must hold text, got <{name}> in it")
-        if self._row is not None or name in {"ResumptionToken", "IsFinished"}:
-            self._open, self._text = name, []
-            self._null = any(local(key) == "nil" and value == "true" for key, value in attrs.items())
-        elif name == "Row":
+        if name == "Row":
             self._row = {}
+        elif name in {"ResumptionToken", "IsFinished"}:
+            self._open, self._text = name, ""
         elif name == "element" and "name" in attrs:
             self._heading(attrs)
         self.result = self.result or name == "QueryResult"
@@ -133,23 +133,19 @@ class _Reader:
 
     def data(self, data: str) -> None:
         if self._open:
-            self._text.append(data)
+            self._text += data
 
-    def end(self, tag: Any) -> None:
-        name = local(tag)
-        if self._open:
-            self._value(name, "".join(self._text))
-            self._open = ""
-        elif name == "Row" and self._row is not None:
-            self.rows.append(self._row)
-            self._row = None
-
-    def _value(self, name: str, text: str) -> None:
-        if self._row is not None:
-            if name in self._row:
+    def end(self, _tag: str) -> None:
+        name, row = self._open, self._row
+        if name and row is not None:
+            if name in row:
                 raise ReportFault(f"report: row {len(self.rows) + 1} has {name} twice")
-            self._row[name] = None if self._null else text
+            row[name] = None if self._null else self._text
+        elif row is not None:
+            self.rows.append(row)
+            self._row = None
         elif name == "IsFinished":
-            self.finished = text.strip().lower()
-        else:
-            self.token = text
+            self.finished = self._text.strip().lower()
+        elif name:
+            self.token = self._text
+        self._open = ""

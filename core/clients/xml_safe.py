@@ -48,19 +48,19 @@ def parse(body: bytes, target: Target, *, max_bytes: int, max_depth: int = MAX_D
         raise XmlFault(f"XML must have at most {max_bytes} bytes, got {len(body)}")
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    depth = 0
+    depth, begin, finish = 0, target.start, target.end
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > max_depth:
             raise XmlFault(f"XML must be nested at most {max_depth} levels deep, got more at {_place(parser)}")
-        target.start(name, attributes)
+        begin(name, attributes)
 
     def end(name: str) -> None:
         nonlocal depth
         depth -= 1
-        target.end(name)
+        finish(name)
 
     def refuse(what: str) -> Any:
         def handler(*_: Any) -> None:
@@ -97,4 +97,4 @@ def _place(parser: expat.XMLParserType) -> str:
 
 def local(name: str) -> str:
     """A name without its prefix."""
-    return name.rpartition(":")[2]
+    return name.rpartition(":")[2] if ":" in name else name

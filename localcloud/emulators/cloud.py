@@ -109,12 +109,11 @@ class LocalCloud:
         self.endpoints[service.name] = await self.door.open(service)
         return self.endpoints[service.name]
 
-    async def show(self, name: str, app: web.Application, path: str) -> str:
+    async def show(self, name: str, app: web.Application) -> str:
         """Serves pages for a browser, without TLS (it does not know our authority); the application checks its callers
-        itself. Answers the address of `path`.
+        itself. Answers the address, which is not among the endpoints.
         """
-        self.endpoints[name] = await self.door.open_app(name, app, Troubles(json_reply), tls=False) + path
-        return self.endpoints[name]
+        return await self.door.open_app(name, app, Troubles(json_reply), tls=False)
 
     def problems(self) -> dict[str, str]:
         """What does not work now, and why: nothing, most of the time."""

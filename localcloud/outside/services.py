@@ -19,7 +19,7 @@ from localcloud.outside.alma import sample
 from localcloud.outside.alma.service import AlmaService
 from localcloud.outside.alma.settings import FILE as SETTINGS
 from localcloud.outside.alma.settings import Settings as AlmaSettings
-from localcloud.outside.mail.inbox import Inbox
+from localcloud.outside.mail.inbox import Inbox, landing
 from localcloud.outside.mail.service import MailService
 from localcloud.outside.mail.service import Settings as MailSettings
 
@@ -53,8 +53,15 @@ class OutsideServices:
         mail = MailService(self.mail_folder, keys["mail-key"], clock=self._clock)
         await self._cloud.serve(alma)
         await self._cloud.serve(mail)
+        await self._open_inbox(mail)
+
+    async def _open_inbox(self, mail: MailService) -> None:
+        """The pages' address holds a secret, so what `status` shows is a file of the owner's that leads there."""
         secret = keep_private(self._home / "inbox.key", lambda: secrets.token_urlsafe(16).encode()).decode()
-        await self._cloud.show("inbox", Inbox(mail.store, secret).app(), f"/{secret}/")
+        address = f"{await self._cloud.show('inbox', Inbox(mail.store, secret).app())}/{secret}/"
+        page = self._home / "inbox.html"
+        write_private(page, landing(address).encode())
+        self._cloud.endpoints["inbox"] = page.as_uri()
 
     def routes(self) -> list[web.RouteDef]:
         """How a test or a person changes their limits: the settings' files, over the supervisor's API."""

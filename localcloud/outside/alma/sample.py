@@ -6,6 +6,7 @@ changed by hand, some already have the note that the job wants.
 """
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -100,15 +101,17 @@ def expected(seed: int = 7) -> Expected:
 
 
 def write_once(folder: Path, seed: int = 7) -> bool:
-    """Writes the sample into a folder that has no data yet; a person's edits stay. Answers whether it did."""
-    if (folder / "reports").exists() or (folder / "records").exists():
+    """Writes what of the sample is not there, records or reports; a person's edits stay. Answers whether it did."""
+    absent = [part for part in ("records", "reports") if not (folder / part).exists()]
+    if not absent:
         return False
     beside = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)  # of one that was killed
     write(beside, seed)
     folder.mkdir(parents=True, exist_ok=True)
-    (beside / "records").replace(folder / "records")
-    (beside / "reports").replace(folder / "reports")
-    beside.rmdir()
+    for part in absent:
+        (beside / part).replace(folder / part)
+    shutil.rmtree(beside)
     return True
 
 

@@ -1,7 +1,7 @@
 """The mails in a browser: plain pages, no scripts, nothing fetched from anywhere.
 
-Served on loopback under an address that holds a secret, which `status` shows: another user of the machine finds
-nothing. A mail's own HTML is shown in a frame that may neither run nor load anything.
+Served on loopback under an address that holds a secret, to which a file of the owner's leads: another user of the
+machine finds nothing. A mail's own HTML is shown in a frame that may neither run nor load anything.
 """
 
 import datetime as dt
@@ -125,6 +125,15 @@ class Inbox:
         if kept is None:
             raise web.HTTPNotFound
         return kept
+
+
+def landing(address: str) -> str:
+    """A page that leads to `address`."""
+    target = escape(address)
+    return (
+        f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={target}"><title>Mail</title>'
+        f'<p><a href="{target}">Mail</a>\n'
+    )
 
 
 def _part(message: EmailMessage, subtype: str) -> str:

@@ -107,6 +107,14 @@ def test_a_gateway_that_got_no_answer_to_an_update_leaves_it_in_doubt() -> None:
         alma(200, b'{"item_da')[0].put(ITEM, document)
 
 
+def test_a_record_that_cannot_be_read_says_whose_it_is() -> None:
+    for body, kind in ((b'{"item_da', Corrupt), (b"[]", Refused)):
+        with pytest.raises(kind, match=r"^item 1/2/3: record"):
+            alma(200, body)[0].get(ITEM)
+    with pytest.raises(Refused, match=r"^bib 99 1/é: XML must have no DOCTYPE"):
+        alma(200, b"<!DOCTYPE bib><bib/>")[0].get(BIB)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "first", "later"),
     [
@@ -120,6 +128,7 @@ def test_a_gateway_that_got_no_answer_to_an_update_leaves_it_in_doubt() -> None:
         (200, b"", Corrupt, Corrupt),
         (200, b"<report><QueryResult><IsFin", Corrupt, Corrupt),
         (200, b"<html/>", ReportFault, ReportFault),
+        (200, xml("GENERAL_ERROR", "x"), ReportFault, TokenExpired),
         (200, xml("PER_SECOND_THRESHOLD", "x"), Threshold, Threshold),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.clients.alma_record import JsonDocument, XmlDocument
-from core.clients.faults import Corrupt, Refused
+from core.clients.faults import Corrupt, Fault, Refused
 
 ITEM = b"""{
   "bib_data": {"title": "\\u00dcber \\u8cc7\\u6599", "mms_id": "991", "unknown": [1, 2.50, 1e3, {"deep": null}]},
@@ -94,10 +94,19 @@ def test_json_fields_that_cannot_be(field: str, says: str) -> None:
         JsonDocument(ITEM).write(field, "x")
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b'{"a": 1', b"<x/>", b'{"a":' * 3000])
-def test_no_json_record(body: bytes) -> None:
-    with pytest.raises(Refused, match="must be a JSON object"):
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b"", Corrupt), (b'{"a": 1', Corrupt), (b"<x/>", Corrupt), (b"[1]", Refused), (b'{"a":' * 3000, Refused)],
+)
+def test_no_json_record(body: bytes, kind: type[Fault]) -> None:
+    with pytest.raises(kind, match="must be"):
         JsonDocument(body)
+
+
+def test_a_record_that_is_cut_off_is_never_lasting() -> None:
+    for length in range(0, len(ITEM) - 1, 5):
+        with pytest.raises(Corrupt):
+            JsonDocument(ITEM[:length])
 
 
 def test_marc_fields() -> None:

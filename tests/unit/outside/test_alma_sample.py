@@ -29,7 +29,12 @@ def test_it_is_written_once(tmp_path: Path) -> None:
     (folder / "records/items").joinpath("230000000101.json").write_text("{}")
     assert not sample.write_once(folder)
     assert (folder / "records/items/230000000101.json").read_text() == "{}"
-    assert [one.name for one in tmp_path.iterdir()] == ["alma"]
+    (folder / "reports").rename(tmp_path / "taken")  # as after a kill half-way
+    (tmp_path / ".alma.new/records").mkdir(parents=True)
+    assert sample.write_once(folder)
+    assert (folder / "records/items/230000000101.json").read_text() == "{}"
+    assert _bytes(folder / "reports") == _bytes(tmp_path / "taken")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["alma", "taken"]
 
 
 def test_the_figures_are_those_of_the_files(tmp_path: Path) -> None:

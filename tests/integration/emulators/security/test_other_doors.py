@@ -10,6 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from aiohttp import web
@@ -126,8 +129,10 @@ def test_alma_and_mail_know_their_own_key_and_no_token(azure: Azure, wire: Wire)
 
 
 def test_the_inbox_is_found_by_its_secret_alone(azure: Azure, wire: Wire) -> None:
-    address = azure.local.cloud.endpoints["inbox"]
-    base, _, secret = address.rstrip("/").rpartition("/")
+    page = Path(url2pathname(urlsplit(azure.local.cloud.endpoints["inbox"]).path))
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    (shown,) = re.findall(r'href="(http[^"]+)/"', page.read_text())
+    base, _, secret = shown.rpartition("/")
     assert len(secret) >= 20
     assert wire.send(base, "GET", f"/{secret}/", []).status == 200
     for wrong in (
