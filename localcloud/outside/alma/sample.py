@@ -196,18 +196,7 @@ def _item_record(one: _Item) -> dict[str, Any]:
             "network_number": [f"(MILLRACE){one.mms}"],
             "link": base,
         },
-        "holding_data": {
-            "holding_id": one.holding,
-            "holding_suppress_from_publishing": "false",
-            "call_number_type": {"value": "8", "desc": "Other scheme"},
-            "call_number": f"M {one.number % 90 + 10}.{one.number}",
-            "copy_id": "1",
-            "in_temp_location": False,
-            "temp_library": {},
-            "temp_location": {},
-            "temp_policy": {"value": ""},
-            "link": f"{base}/holdings/{one.holding}",
-        },
+        "holding_data": _holding_of(one),
         "item_data": {
             "pid": one.pid,
             "barcode": one.barcode,
@@ -227,6 +216,21 @@ def _item_record(one: _Item) -> dict[str, Any]:
             "physical_condition": {"value": None},
         },
         "link": f"{base}/holdings/{one.holding}/items/{one.pid}",
+    }
+
+
+def _holding_of(one: _Item) -> dict[str, Any]:
+    return {
+        "holding_id": one.holding,
+        "holding_suppress_from_publishing": "false",
+        "call_number_type": {"value": "8", "desc": "Other scheme"},
+        "call_number": f"M {one.number % 90 + 10}.{one.number}",
+        "copy_id": "1",
+        "in_temp_location": False,
+        "temp_library": {},
+        "temp_location": {},
+        "temp_policy": {"value": ""},
+        "link": f"/almaws/v1/bibs/{one.mms}/holdings/{one.holding}",
     }
 
 

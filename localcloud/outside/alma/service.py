@@ -8,7 +8,7 @@ gateway and its caller.
 import asyncio
 import datetime as dt
 import hmac
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from localcloud.outside.alma.meddling import Meddlers
 from localcloud.outside.alma.records import belongs, missing, updated
 from localcloud.outside.alma.reports import Reports
 from localcloud.outside.alma.settings import Settings
+from localcloud.outside.rate import SlidingSecond
 
 BASE: Final = "/almaws/v1/"
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
@@ -57,7 +58,7 @@ class AlmaService:
         self._meddlers = Meddlers(folder, self.library)
         self.reports = Reports(self.library, clock)
         self._last = Settings()
-        self._recent: deque[float] = deque()
+        self._second = SlidingSecond()
         self._days = Counter(_day(at) for at in self.journal.kept)
 
     async def admit(self, request: web.BaseRequest) -> Call:
@@ -121,13 +122,10 @@ class AlmaService:
     def _count(self, entry: Entry) -> None:
         """The limits: in any second, and in a day of UTC. What is turned away is not counted."""
         settings = self._settings()
-        while self._recent and self._recent[0] <= entry.at - 1:
-            self._recent.popleft()
         if settings.per_day and self._days[_day(entry.at)] >= settings.per_day:
             raise No(429, "DAILY_THRESHOLD", "HTTP requests are more than allowed per day")
-        if settings.per_second and len(self._recent) >= settings.per_second:
+        if not self._second.take(entry.at, settings.per_second):
             raise No(429, "PER_SECOND_THRESHOLD", "HTTP requests are more than allowed per second")
-        self._recent.append(entry.at)
         self._days[_day(entry.at)] += 1
 
     async def _done(

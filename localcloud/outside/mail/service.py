@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +20,7 @@ from msgspec import Meta
 from localcloud.emulators.door import Call, Refusal, Troubles
 from localcloud.outside.mail.payload import No, Payload, payload_of, refusal
 from localcloud.outside.mail.store import Kept, Store
+from localcloud.outside.rate import SlidingSecond
 
 FILE: Final = "settings.json"
 MAX_KEY: Final = 256
@@ -52,7 +52,7 @@ class MailService:
         """`folder` holds the settings and `messages/`; `key` is the one API key."""
         self.store = Store(folder / "messages")
         self.folder, self._key, self._clock = folder, key, clock
-        self._recent: deque[float] = deque()
+        self._second = SlidingSecond()
         self._under_way: set[str] = set()
 
     async def admit(self, request: web.BaseRequest) -> Call:
@@ -80,12 +80,9 @@ class MailService:
         return Call(operation, "mail-key", parts[1:])
 
     def _count(self) -> None:
-        now, most = self._clock(), self.settings().per_second
-        while self._recent and self._recent[0] <= now - 1:
-            self._recent.popleft()
-        if most and len(self._recent) >= most:
+        most = self.settings().per_second
+        if not self._second.take(self._clock(), most):
             raise No(429, "rate_limit_exceeded", f"Too many requests. You can only make {most} requests per second.")
-        self._recent.append(now)
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Takes a mail, or tells about one."""
