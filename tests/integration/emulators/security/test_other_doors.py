@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
 import re
 import stat
 import threading
@@ -17,6 +18,7 @@ from urllib.request import url2pathname
 import pytest
 from aiohttp import web
 
+from core.clients.http import Http
 from localcloud.control import address
 from localcloud.control.kinds import Tenancy
 from localcloud.supervisor.process import Supervisor
@@ -228,6 +230,29 @@ def test_settings_of_the_outside_services(supervisor: Supervisor, wire: Wire) ->
     access = wire.send(base, "GET", "/access", right).json
     assert access["alma"] == supervisor.cloud.endpoints["alma"]
     assert access["mail"] == supervisor.cloud.endpoints["mail"]
+
+
+def test_faults_reach_the_outside_services(supervisor: Supervisor, wire: Wire) -> None:
+    """As a campaign puts them: through the supervisor, by service and operation."""
+    found = address.read(supervisor.home)
+    assert found is not None
+    base, right = f"http://127.0.0.1:{found.port}", [("Authorization", f"Bearer {found.secret}")]
+    faults = [{"kind": "refuse", "service": service, "operation": operation, "every": 1, "status": 503}
+              for service, operation in (("alma", "GetUser"), ("mail", "GetEmail"))]  # fmt: skip
+    turn = json.dumps({"schedule": {"name": "test", "faults": faults}}).encode()
+    assert wire.send(base, "PUT", "/faults", right, turn).status == 200
+    given, endpoints = supervisor.cloud.vault.given, supervisor.cloud.endpoints
+    http = Http(ca_file=endpoints["ca_file"])
+    try:
+        for service, scheme, target in (
+            ("alma", "apikey", "/almaws/v1/users/reader-000"),
+            ("mail", "Bearer", "/emails/x"),
+        ):
+            headers = {"Authorization": f"{scheme} {given[f'{service}-key']}"}
+            assert http.once("GET", endpoints[service] + target, headers=headers, most=10_000).status == 503
+    finally:
+        report = wire.send(base, "DELETE", "/faults", right).json
+    assert [one["operation"] for one in report["fired"]] == ["GetUser", "GetEmail"]
 
 
 def test_routes_are_what_the_test_saw(supervisor: Supervisor) -> None:
