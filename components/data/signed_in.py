@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
 SCOPE = "https://ossrdbms-aad.database.windows.net/.default"
-LOCK = 0x6D696C6C  # two deployments at once: one of them waits
+LOCK = 0x6D696C6C
 LOCK_WAIT_S = 600
 STATEMENT_S = 1800
 PAUSE_S = 3.0
@@ -46,12 +46,17 @@ def migrate(props: Mapping[str, Any], root: Path) -> None:
     """Apply what is not applied yet, each file in a transaction of its own together with its record."""
     wanted = parse(props["files"])
     with _connected(props, props["database"]) as connection:
-        connection.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_WAIT_S}s"])
-        connection.execute("select pg_advisory_lock(%s)", [LOCK])
+        _wait_for_turn(connection)
         connection.execute(_RECORD.encode())
         rows = connection.execute("select path, digest from millrace.migration").fetchall()
         for migration in missing(wanted, dict(rows)):
             _apply(connection, migration, root)
+
+
+def _wait_for_turn(connection: psycopg.Connection[Any]) -> None:
+    """Two that change the same grants or files at once: the second waits until the first has ended its session."""
+    connection.execute("select set_config('lock_timeout', %s, false)", [f"{LOCK_WAIT_S}s"])
+    connection.execute("select pg_advisory_lock(%s)", [LOCK])
 
 
 def migrated(props: Mapping[str, Any]) -> bool:
@@ -96,6 +101,7 @@ def admit(props: Mapping[str, Any]) -> None:
 
     login, group, database = (Identifier(props[key]) for key in ("login", "role", "database"))
     with _connected(props, "postgres") as connection:
+        _wait_for_turn(connection)
         if not connection.execute("select 1 from pg_roles where rolname = %s", [props["role"]]).fetchone():
             raise DatabaseError(
                 f'database {props["database"]}: role "{props["role"]}" of {props["login"]} must exist, got none; '
@@ -144,6 +150,7 @@ def dismiss(props: Mapping[str, Any]) -> None:
 
     login, group = Identifier(props["login"]), Identifier(props["role"])
     with _connected(props, "postgres") as connection:
+        _wait_for_turn(connection)
         if not props["administrator"]:
             connection.execute(SQL("drop role if exists {}").format(login))
         elif connection.execute("select 1 from pg_roles where rolname = %s", [props["role"]]).fetchone():

@@ -1,5 +1,6 @@
 """A database: Entra only, kept where data is kept, one role a worker, and migrations before anybody is let in."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def test_changes_of_the_server_come_one_after_another(root: Path) -> None:
     """Azure refuses a second one while the first is under way."""
     found = declare(lambda: database(Base(root), admitted_addresses=["198.51.100.7"]))
     order = [one for one in sorted(found.custom, key=lambda one: one.order) if "dbforpostgresql" in one.type]
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         assert before.urn in after.dependencies, (before.name, after.name)
     assert [one.type.rpartition(":")[2] for one in order] == [
         *("Server", "Configuration", "Configuration", "FirewallRule", "FirewallRule"),

@@ -1,4 +1,4 @@
-"""A declared database on a local cloud of its own: migrated by the deployer, used by a worker, there after every end."""
+"""A declared database on a local cloud: migrated by the deployer, used by a worker, there after every end."""
 
 import os
 import signal
@@ -238,7 +238,7 @@ def test_what_was_committed_is_there_after_every_end(cloud: Project, end: Any) -
 
 
 def test_reset_forgets_it_and_up_makes_it_anew(cloud: Project) -> None:
-    cloud.json("reset", "--yes")
+    cloud.json("reset")
     assert not cloud.home.exists()
     cloud.up("--no-sample")
     assert notes(cloud) == 0

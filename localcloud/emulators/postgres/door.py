@@ -155,7 +155,11 @@ class Door:
             claims = self._verify(token)
         except TokenRefused as refused:
             raise wire.Refusal("28P01", _WORDS.get(refused.reason, _INVALID)) from refused
-        if await self._principal_of(user) != str(claims["oid"]).lower():
+        try:
+            principal = await self._principal_of(user)
+        except OSError as error:
+            raise wire.Refusal("57P03", "the database system is starting up") from error
+        if principal != str(claims["oid"]).lower():
             raise wire.Refusal("28P01", f'password authentication failed for user "{user}"')
 
     async def _sign_in(self, user: str, start: wire.Start, writer: asyncio.StreamWriter) -> "Streams":

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import shutil
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,9 @@ SERVICE: Final = "postgres"
 FAULTS: Final = frozenset({"refuse", "cut", "delay"})
 """What the door can do to an operation: `connect`, or `message` (bytes from the caller, refused by a cut)."""
 CHECKED_S: Final = 0.5
+PATIENCE_S: Final = 20.0
+"""How long the control plane waits for a PostgreSQL that ended to be there again."""
+RETRY_S: Final = 0.1
 _AZURE: Final = Path(__file__).with_name("azure.sql")
 _OWN: Final = frozenset({"postgres", "azure_maintenance", "azure_sys", "template0", "template1"})
 """Databases that exist on every server and are nobody's to make or drop."""
@@ -66,20 +70,35 @@ class FlexibleServer:
         return self._server.port, self._server.password
 
     async def principal_of(self, role: str) -> str | None:
-        """The object id of whom a role was made for."""
-        rows = await self.ask(
-            "select p.object_id from pg_roles r join pgaadauth.principal p on p.role = r.oid where r.rolname = %s", role
-        )
+        """The object id of whom a role was made for. ConnectionError while PostgreSQL does not answer."""
+        find = "select p.object_id from pg_roles r join pgaadauth.principal p on p.role = r.oid where r.rolname = %s"
+        try:
+            rows = await self.ask(find, role, patience_s=0)
+        except psycopg.OperationalError as error:
+            raise ConnectionError(str(error)) from error
         return str(rows[0][0]) if rows else None
 
-    async def ask(self, statement: str | sql.Composed, *values: object) -> list[tuple[Any, ...]]:
-        """One statement as the superuser, in the database `postgres`."""
+    async def ask(
+        self, statement: str | sql.Composed, *values: object, patience_s: float = PATIENCE_S
+    ) -> list[tuple[Any, ...]]:
+        """One statement as the superuser, in the database `postgres`; again when PostgreSQL ended meanwhile."""
+        query = statement.encode() if isinstance(statement, str) else statement
+        deadline = time.monotonic() + patience_s
         async with self._asking:
-            if self._superuser is None or self._superuser.closed:
-                self._superuser = await self._connect()
-            query = statement.encode() if isinstance(statement, str) else statement
-            cursor = await self._superuser.execute(query, values or None)
-            return await cursor.fetchall() if cursor.description else []
+            while True:
+                kept = self._superuser
+                try:
+                    if kept is None or kept.closed:
+                        self._superuser = kept = await self._connect()
+                    cursor = await kept.execute(query, values or None)
+                    return await cursor.fetchall() if cursor.description else []
+                except psycopg.OperationalError:
+                    if kept is not None and not kept.closed:
+                        raise
+                    self._superuser = None
+                    if time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(RETRY_S)
 
     async def _start(self) -> None:
         await asyncio.to_thread(self._server.start)
