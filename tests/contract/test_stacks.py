@@ -20,6 +20,7 @@ TOKENS = {
     "millrace:aws:EntraTrust",
     "millrace:aws:LogBucket",
     "millrace:aws:WebIdentityRole",
+    "millrace:data:Database",
     "millrace:foundation:Foundation",
     "millrace:foundation:HostStorage",
     "millrace:foundation:Identity",

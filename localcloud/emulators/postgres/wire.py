@@ -43,10 +43,10 @@ class Start:
     @property
     def parameters(self) -> dict[str, str]:
         """Of a start-up message: user, database, options, …"""
-        parts = self.body.rstrip(b"\0").split(b"\0")
-        if len(parts) % 2:
-            raise ProtocolError("start-up parameters must come in pairs")
+        *parts, last, end = self.body.split(b"\0") if self.body.endswith(b"\0") else [b"?", b"?"]
         words = [part.decode("utf-8", "replace") for part in parts]
+        if last or end or len(words) % 2 or "" in words[::2]:
+            raise ProtocolError("start-up parameters must come in pairs, with an empty name at their end")
         return dict(zip(words[::2], words[1::2], strict=True))
 
 

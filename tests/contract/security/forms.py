@@ -20,6 +20,27 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
         "2022-04-01",
         ("roleAssignmentName",),
     ),
+    "dbforpostgresql:AdministratorsMicrosoftEntra": (
+        "Microsoft.DBforPostgreSQL/flexibleServers/administrators",
+        "2024-08-01",
+        ("serverName", "objectId"),
+    ),
+    "dbforpostgresql:Configuration": (
+        "Microsoft.DBforPostgreSQL/flexibleServers/configurations",
+        "2024-08-01",
+        ("serverName", "configurationName"),
+    ),
+    "dbforpostgresql:Database": (
+        "Microsoft.DBforPostgreSQL/flexibleServers/databases",
+        "2024-08-01",
+        ("serverName", "databaseName"),
+    ),
+    "dbforpostgresql:FirewallRule": (
+        "Microsoft.DBforPostgreSQL/flexibleServers/firewallRules",
+        "2024-08-01",
+        ("serverName", "firewallRuleName"),
+    ),
+    "dbforpostgresql:Server": ("Microsoft.DBforPostgreSQL/flexibleServers", "2024-08-01", ("serverName",)),
     "keyvault:Vault": ("Microsoft.KeyVault/vaults", "2023-07-01", ("vaultName",)),
     "managedidentity:UserAssignedIdentity": (
         "Microsoft.ManagedIdentity/userAssignedIdentities",

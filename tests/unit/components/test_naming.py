@@ -19,6 +19,7 @@ CLOUDS: dict[str, str] = {
     "storage_account": r"[a-z0-9]{3,24}",
     "container": r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
     "queue": r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+    "database_server": r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
     "vault": r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
     "workspace": r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
     "insights": r"[-\w.()]{1,255}",
@@ -34,7 +35,7 @@ CLOUDS: dict[str, str] = {
     "topic": r"[\w-]{1,256}",
     "alarm": r"[^\x00-\x1f]{1,255}",
 }
-WORLDWIDE = {"storage_account", "vault", "function_app", "bucket"}
+WORLDWIDE = {"storage_account", "database_server", "vault", "function_app", "bucket"}
 NAMED_BY_HANDLERS = {"container", "queue"}
 WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12), min_size=1, max_size=8)
 BASES = WORDS.map("-".join).filter(lambda base: len(base) >= 3)

@@ -251,6 +251,46 @@ AZURE: dict[str, dict[str, Any]] = {
         "enabled": True,
         "emailReceivers": [{"name": "ops", "emailAddress": "ops@example.com", "useCommonAlertSchema": True}],
     },
+    "dbforpostgresql:Server": {
+        **IN_GROUP,
+        "serverName": "db-mill",
+        "version": "18",
+        "sku": {"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"},
+        "storage": {"storageSizeGB": 32, "autoGrow": "Enabled"},
+        "authConfig": {"activeDirectoryAuth": "Enabled", "passwordAuth": "Disabled", "tenantId": TENANT},
+        "backup": {"backupRetentionDays": 7, "geoRedundantBackup": "Disabled"},
+        "highAvailability": {"mode": "ZoneRedundant"},
+        "network": {"publicNetworkAccess": "Enabled"},
+    },
+    "dbforpostgresql:Database": {
+        "resourceGroupName": "rg-mill",
+        "serverName": "db-mill",
+        "databaseName": "database",
+        "charset": "UTF8",
+        "collation": "C",
+    },
+    "dbforpostgresql:AdministratorsMicrosoftEntra": {
+        "resourceGroupName": "rg-mill",
+        "serverName": "db-mill",
+        "objectId": PRINCIPAL,
+        "principalName": "deployer",
+        "principalType": "ServicePrincipal",
+        "tenantId": TENANT,
+    },
+    "dbforpostgresql:Configuration": {
+        "resourceGroupName": "rg-mill",
+        "serverName": "db-mill",
+        "configurationName": "require_secure_transport",
+        "value": "on",
+        "source": "user-override",
+    },
+    "dbforpostgresql:FirewallRule": {
+        "resourceGroupName": "rg-mill",
+        "serverName": "db-mill",
+        "firewallRuleName": "azure",
+        "startIpAddress": "0.0.0.0",
+        "endIpAddress": "0.0.0.0",
+    },
 }
 
 ACCEPTED = {f"azure-native:{token}": inputs for token, inputs in AZURE.items()} | {

@@ -8,6 +8,7 @@ REMOVE = object()
 """Stands for: take the property away."""
 
 A, W, M, S = "azure-native:", "azure-native:web:", "azure-native:monitor:", "azure-native:storage:"
+P = "azure-native:dbforpostgresql:"
 SCALE = ["functionAppConfig", "scaleAndConcurrency"]
 SETTINGS = ["siteConfig", "appSettings"]
 SHAPES: list[tuple[str, list[str | int], Any, str, str]] = [
@@ -33,6 +34,15 @@ SHAPES: list[tuple[str, list[str | int], Any, str, str]] = [
     (f"{M}ScheduledQueryRule", ["severity"], 5, "severity", "0 (critical) to 4"),
     (f"{M}ScheduledQueryRule", ["criteria", "allOf", 0, "query"], REMOVE, "criteria.allOf[0].query", "must be set"),
     (f"{M}ScheduledQueryRule", ["scopes"], ["/a", "/b"], "scopes", "1"),
+    (f"{P}Server", ["serverName"], "Db", "serverName", "must match"),
+    (f"{P}Server", ["version"], "9.6", "version", "must be one of"),
+    (f"{P}Server", ["authConfig", "passwordAuth"], "Off", "authConfig.passwordAuth", "must be one of"),
+    (f"{P}Server", ["sku", "tier"], "Premium", "sku.tier", "must be one of"),
+    (f"{P}Server", ["storage", "storageSizeGb"], 32, "storage.storageSizeGb", '"storageSizeGB"'),
+    (f"{P}Database", ["databaseName"], "1st", "databaseName", "must match"),
+    (f"{P}AdministratorsMicrosoftEntra", ["objectId"], REMOVE, "objectId", "must be set"),
+    (f"{P}AdministratorsMicrosoftEntra", ["principalType"], "Robot", "principalType", "must be one of"),
+    (f"{P}FirewallRule", ["startIpAddress"], "anywhere", "startIpAddress", "must match"),
     (f"{S}BlobContainer", ["containerName"], "My--Container", "containerName", "must match"),
     (f"{S}BlobContainer", ["containerName"], "packages\n", "containerName", "must match"),
     (f"{S}Queue", ["queueName"], "a--b", "queueName", "must match"),
