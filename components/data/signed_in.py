@@ -25,6 +25,7 @@ LOCK = 0x6D696C6C
 LOCK_WAIT_S = 600
 STATEMENT_S = 1800
 PAUSE_S = 3.0
+LOCAL_WAIT_S = 10  # on this machine nothing spreads; PostgreSQL may be starting
 _NOT_YET = re.compile(r"password authentication failed|role \".*\" does not exist|starting up|no pg_hba\.conf entry")
 """An administrator or a firewall rule of a moment ago is seen everywhere within minutes."""
 _RECORD = """
@@ -166,7 +167,7 @@ def _connected(
 
     host, _, port = props["endpoint"].partition(":")
     who = f"database {database} on {props['endpoint']}"
-    deadline = time.monotonic() + (min(patience_s, 10) if host == "127.0.0.1" else patience_s)
+    deadline = time.monotonic() + (min(patience_s, LOCAL_WAIT_S) if host == "127.0.0.1" else patience_s)
     while True:
         try:
             connection = psycopg.connect(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from components.packaging.closure import ExternalImport
-from components.packaging.distributions import parse_pins, resolve
+from components.packaging.distributions import parse_pins, read_pins, resolve
 from components.packaging.errors import PackageError
 from components.packaging.target import Target
 
@@ -54,6 +56,13 @@ def test_markers_follow_the_target_and_not_this_interpreter() -> None:
     assert names("azure.functions", Target("3.12")) == ["azure-functions==1.26.0", "werkzeug==3.1.9"]
     assert names("azure.functions", Target("3.13")) == ["azure-functions==2.3.0", "werkzeug==3.1.9"]
     assert "colorama==0.4.6" in names("azure.functions", Target("3.12", "x86_64-pc-windows-msvc"))
+
+
+def test_a_database_driver_comes_with_its_compiled_half_and_nothing_else() -> None:
+    """psycopg imports psycopg_binary by a name that no graph of imports sees: the pin's own extra brings it."""
+    pins = read_pins(Path(__file__).parents[3])
+    found = resolve([ExternalImport("psycopg.errors", "core/clients/postgres.py", 1)], pins, Target())
+    assert [one.name for one in found] == ["psycopg", "psycopg-binary", "typing-extensions"]
 
 
 def test_each_distribution_says_why_it_is_in() -> None:

@@ -16,6 +16,7 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFF
 
 
 def test_emulators_and_azurite_listen_on_loopback(local: Local) -> None:
+    local.run(local.cloud.postgres.put_server("db-listening"))
     azurite = local.cloud._azurite._process
     assert azurite is not None
     assert azurite.pid in descendants(os.getpid())
