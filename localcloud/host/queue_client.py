@@ -98,8 +98,12 @@ class QueueClient:
         message.receipt = answer.headers.get("x-ms-popreceipt", message.receipt)
 
     async def delete(self, message: Taken) -> None:
-        """Removes a message in hand."""
-        await self._call("DELETE", _path(message))
+        """Removes a message in hand; fine when it is gone, as by a try whose answer was lost."""
+        try:
+            await self._call("DELETE", _path(message))
+        except QueueError as error:
+            if error.status != 404:
+                raise
 
     async def put(self, text: str) -> str:
         """Puts a message in that never expires; answers its id. Where the queue is missing it is made first."""
@@ -118,20 +122,16 @@ class QueueClient:
         return (await self._send(method, rest, data)).body
 
     async def _send(self, method: str, rest: str, data: str | None = None) -> _Answer:
-        """The answer, after tries again for what passes. What a try without an answer may have done counts as done."""
-        unanswered = False
+        """The answer, after tries again for what passes."""
         for attempt in range(_TRIES):
             if attempt:
                 await asyncio.sleep(_FIRST_WAIT_S * 2.0**attempt)
             try:
                 answer = await self._once(method, rest, data)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                unanswered, failure = (
-                    True,
-                    QueueError(f"no answer ({type(error).__name__}: {error})"),
-                )
+                failure = QueueError(f"no answer ({type(error).__name__}: {error})")
                 continue
-            if answer.status < 300 or (method == "DELETE" and unanswered and answer.status == 404):
+            if answer.status < 300:
                 return answer
             failure = QueueError(f"{answer.status} {answer.code}", status=answer.status, code=answer.code)
             if answer.status not in _PASSING:

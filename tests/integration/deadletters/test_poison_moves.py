@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from azure.storage.queue import QueueClient, aio
 
+from core.messages.poison import Poison, wrap
 from localcloud.deadletters.poison_journal import Journal
 from localcloud.deadletters.poison_moves import Busy, PoisonMoves
 from localcloud.host.queue_access import TokenQueueAccess
@@ -100,6 +101,26 @@ def test_killed_at_any_step_each_comes_back_once(local: Local, queues: Queues) -
 
 def test_what_was_asked_for_is_moved_counted_and_paced(local: Local, queues: Queues) -> None:
     asyncio.run(_paced(local, queues))
+
+
+def test_what_a_step_put_aside_goes_back_without_its_wrapping(local: Local, queues: Queues) -> None:
+    asyncio.run(_unwrapped(local, queues))
+
+
+async def _unwrapped(local: Local, queues: Queues) -> None:
+    original = ' {"n": "<é&\\u0001>"}\r\n'
+    poison = Poison(reason="never", function="f", time="t", body=original)
+    sent = queues.poison.send_message(wrap(poison, id="1", traceparent="", attempt=1).decode(), time_to_live=-1)
+    token = str(queues.job([])["token"])
+    access = TokenQueueAccess(lambda _client, _audience: token, ca_file=local.ca)
+    address, journal = local.cloud.endpoints["queue"], queues.journal()
+    moves = PoisonMoves(journal, lambda account, queue: access.client(f"{address}/{account}", queue, None))
+    moves.start("dead", "work", [sent.id])
+    await moves.wait()
+    journal.close()
+    assert (moves.moved, moves.failure) == (1, "")
+    assert contents(queues.work) == [original]
+    assert contents(queues.poison) == []
 
 
 async def _paced(local: Local, queues: Queues) -> None:
