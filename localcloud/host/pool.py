@@ -103,14 +103,16 @@ class Pool:
         for slot in self.slots:
             self.listening[slot] = listen(slot)
 
-    async def shrink(self, to: int) -> None:
-        """Ends instances that have nothing in hand until `to` are left."""
-        await self._whole(self._shrink(to))
+    async def shrink(self, to: int, quiet: Callable[[], bool]) -> None:
+        """Ends instances that have nothing in hand until `to` are left; none while it is not `quiet`: an invocation may
+        have chosen its instance a moment ago.
+        """
+        await self._whole(self._shrink(to, quiet))
 
-    async def _shrink(self, to: int) -> None:
+    async def _shrink(self, to: int, quiet: Callable[[], bool]) -> None:
         async with self._changing:
             for slot in list(reversed(self.slots)):
-                busy = (
+                busy = not quiet() or (
                     self.listening[slot].in_hand
                     or not slot.ready.is_set()
                     or (slot.instance is not None and slot.instance.in_hand)

@@ -32,4 +32,4 @@ class Scaling:
                 and not self._pool.in_hand
                 and min(self._idle_s(), self._pool.age_s) >= self._spec.idle_s
             ):
-                await self._pool.shrink(self._spec.instances)
+                await self._pool.shrink(self._spec.instances, lambda: self._idle_s() > 0)
