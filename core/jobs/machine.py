@@ -209,7 +209,7 @@ def add_task(tx: Tx, run_id: str, stage: str, task: str) -> bool:
 
 
 def begin_task(tx: Tx, run_id: str, stage: str, task: str, *, over: bool = False) -> Task | None:
-    """→ running, one attempt more. None: unknown or settled, or the run is over (unless `over`: what is done then).
+    """→ running, one attempt more. None: unknown or settled, or the run is over (unless `over`: work of its end).
 
     A parked run is not over: look at `find(…).parked_until` first. A task that runs already is begun again, for its
     first worker may be dead; two at once must do no harm, and only one of them will settle it.
