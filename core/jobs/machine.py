@@ -22,6 +22,7 @@ RunState = Literal["running", "parked", "done", "failed"]
 
 _SQL: Final = named("core.jobs", "queries.sql")
 _OPEN: Final = ("running", "parked")
+_REASON_CHARACTERS: Final = 2_000
 
 
 class Run(msgspec.Struct, kw_only=True):
@@ -126,7 +127,7 @@ def count(tx: Tx, run_id: str, *, requests: int = 0, **counts: int) -> None:
 
 def park(tx: Tx, run_id: str, until: datetime, reason: str) -> bool:
     """Running → parked: nothing is done for it before `until`. Its own delayed message, or the sweep, resumes it."""
-    return _moved(tx, "park_run", {"run_id": run_id, "until": until, "reason": reason})
+    return _moved(tx, "park_run", {"run_id": run_id, "until": until, "reason": _kept(reason)})
 
 
 def resume(tx: Tx, run_id: str) -> bool:
@@ -136,7 +137,7 @@ def resume(tx: Tx, run_id: str) -> bool:
 
 def fail(tx: Tx, run_id: str, reason: str) -> bool:
     """Running or parked → failed. Only the first reason stays."""
-    return _moved(tx, "fail_run", {"run_id": run_id, "reason": reason})
+    return _moved(tx, "fail_run", {"run_id": run_id, "reason": _kept(reason)})
 
 
 def finish(tx: Tx, run_id: str) -> bool:
@@ -232,7 +233,7 @@ def finish_task(
 
 def fail_task(tx: Tx, run_id: str, stage: str, task: str, reason: str, *, requests: int = 0) -> Finish:
     """→ failed, for good. It counts towards its stage's end like a done one; the stage keeps how many failed."""
-    return _settle(tx, run_id, stage, task, state="failed", result=None, reason=reason, requests=requests)
+    return _settle(tx, run_id, stage, task, state="failed", result=None, reason=_kept(reason), requests=requests)
 
 
 def tasks(tx: Tx, run_id: str, *, unsettled: bool = False) -> list[Task]:
@@ -272,6 +273,12 @@ def _settle(
     if not _moved(tx, "settle_task", values):
         return _NOT_MOVED
     return _finish(tx, "settle_in_stage", values)
+
+
+def _kept(reason: str) -> str:
+    """A reason as PostgreSQL can keep it: others' words may hold NUL or halves of characters, and have no end."""
+    text = reason.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return text if len(text) <= _REASON_CHARACTERS else text[:_REASON_CHARACTERS] + "…"
 
 
 def _moved(tx: Tx, statement: str, values: Mapping[str, Any]) -> bool:

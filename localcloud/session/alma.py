@@ -75,7 +75,9 @@ def read_jobs(path: Path) -> list[object]:
     """The rows of a YAML or JSON file: a list of jobs, or one job. Raises LocalCloudError."""
     try:
         read = yaml.load(path.read_text("utf-8"), _Strict)  # noqa: S506 - a SafeLoader that refuses doubled keys
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise LocalCloudError(f"{path}: must be a file that can be read, got: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LocalCloudError(f"{path}: must be YAML or JSON, got: {' '.join(str(error).split())}") from error
     if isinstance(read, dict):
         return [read]

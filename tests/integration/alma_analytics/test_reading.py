@@ -76,6 +76,13 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str, message: str)
         read_jobs(file)
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("- name: Größe".encode("latin-1"))
+    for name, got in (("none.yaml", "No such file"), (".", "Is a directory"), ("latin.yaml", "utf-8")):
+        with pytest.raises(LocalCloudError, match=got):
+            read_jobs(tmp_path / name)
+
+
 def test_a_person_begins_a_run_that_updates_nothing(here: Here) -> None:
     here.alma.apply(here.file(row()))
     begun = here.alma.run("overdue-items", dry_run=True)

@@ -166,6 +166,18 @@ def test_a_runs_states_and_its_first_error(jobs: Database) -> None:
     assert run.finished_at is not None
 
 
+def test_a_reason_in_others_words_is_kept_whatever_is_in_it(jobs: Database) -> None:
+    with jobs.transaction() as tx:
+        machine.open_stage(tx, RUN, "a", ["1"])
+        machine.fail_task(tx, RUN, "a", "1", "half \ud83d and \0")
+        machine.fail(tx, RUN, "x" * 5000)
+        (task,) = machine.tasks(tx, RUN)
+        run = machine.find(tx, RUN)
+    assert task.reason == "half \\ud83d and \\x00"
+    assert run is not None
+    assert run.error == "x" * 2000 + "…"
+
+
 def test_counts_of_many_add_up(jobs: Database) -> None:
     def work(tx: machine.Tx, number: int) -> None:
         machine.count(tx, RUN, requests=2, rows=number, **{f"batch{number % 2}": 1})
