@@ -13,8 +13,8 @@ Each app scales by its own queues; all share the storage account, the database a
 from collections.abc import Sequence
 
 import pulumi
-from components.data.database import Database, DatabaseArgs
 
+from components.data.database import Database, DatabaseArgs
 from components.foundation.foundation import Foundation
 from components.foundation.resource_group import ResourceGroup
 from components.link import Link

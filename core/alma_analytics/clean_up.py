@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.alma_analytics import names
 from core.alma_analytics.ports import Container
 from core.alma_analytics.work import Work
 from core.jobs import machine
@@ -23,4 +24,6 @@ def clean_up(work: Work, pages: Container, datasets: Container, message: CleanUp
         for name in list(container.names(f"{run_id}/")):
             container.delete(name)
             removed += 1
+    with work.database.transaction() as tx:
+        machine.finish_task(tx, run_id, names.CLEAN_UP, names.ONLY, result={"removed": removed})
     return Done(summary={"run": run_id, "removed": removed})

@@ -7,10 +7,8 @@ from functools import partial
 
 import msgspec
 
-from core.alma_analytics.pace import Pace
 from core.alma_analytics.work import Work
 from core.clients import postgres
-from core.clients.alma import Alma
 from core.clients.blob import BlobContainer
 from core.clients.http import Http
 from core.clients.managed_identity import ManagedIdentity
@@ -29,15 +27,6 @@ class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_endpoint: str
     database_name: str
     database_user: str
-
-
-class AlmaSettings(BaseSettings, frozen=True, kw_only=True):
-    """And those that speak to Alma."""
-
-    alma_url: str
-    alma_key: str
-    alma_per_second: float = 25
-    """Alma's limit for the institution's key; all instances together keep it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +66,3 @@ def connect(settings: BaseSettings) -> Base:
             address = getattr(settings, field.removesuffix(_NAME) + _ENDPOINT)
             queues[name] = StorageQueue(identity, endpoint=address, name=name, ca_file=ca_file(), http=http)
     return Base(http=http, identity=identity, database=database, outbox=Outbox(database, queues))
-
-
-def alma(base: Base, settings: AlmaSettings) -> Alma:
-    """Alma, at the pace that all instances keep together; one try a call, as its cursors want it."""
-    pace = Pace(base.database, per_second=settings.alma_per_second)
-    return Alma(Http(ca_file=ca_file(), tries=1), url=settings.alma_url, key=settings.alma_key, pace=pace)

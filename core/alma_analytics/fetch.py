@@ -26,7 +26,7 @@ from core.messages.alma_analytics import Combine, FetchPage, Report
 from core.runtime.outcome import Dead, Done, Outcome, Retry
 
 ROUNDS = 6
-"""A report whose cursor is lost this often is given up."""
+"""A report whose cursor is lost this often is given up; a person's retry allows as many again."""
 TRIES = 8
 """So often a first page, or one that Alma would not serve just then, is asked for."""
 ROW_LIMIT = 65_000
@@ -172,8 +172,9 @@ class Fetch:
     def _new_round(self, tx: Tx, reason: str) -> Outcome:
         row = tx.execute(SQL["new_round"], {**self._key, "reason": reason}).fetchone()
         assert row is not None  # noqa: S101 - its row is locked
-        if row["round"] > ROUNDS:
-            self._work.give_up(tx, self._run_id, f"{self._side} report, {ROUNDS} times begun: {reason}")
+        run = machine.find(tx, self._run_id)
+        if row["round"] > ROUNDS * (run.retries + 1 if run else 1):
+            self._work.give_up(tx, self._run_id, f"{self._side} report, begun {ROUNDS} times: {reason}")
             return Done(summary={"run": self._run_id, "failed": reason})
         machine.reset_stage(tx, self._run_id, self._stage)
         machine.add_task(tx, self._run_id, self._stage, names.ONLY)

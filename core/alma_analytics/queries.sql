@@ -1,3 +1,7 @@
+-- name: for_long
+-- The turn is held by a transaction that waits while the work is done elsewhere: as long as that takes.
+set local idle_in_transaction_session_timeout = 0;
+
 -- name: alone
 -- The turn at one piece of work, for as long as this transaction lasts: a process that dies gives it back at once.
 select pg_try_advisory_xact_lock(hashtextextended(%(what)s, 0)) as mine;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.alma_analytics import clients
+from core.alma_analytics import alma_client, clients
 from core.alma_analytics.fetch import Fetch
 from core.clients.alma import Alma
 from core.clients.blob import BlobContainer
@@ -13,7 +13,7 @@ from core.runtime.context import Context
 from core.runtime.outcome import Outcome
 
 
-class Settings(clients.AlmaSettings, frozen=True, kw_only=True):
+class Settings(alma_client.AlmaSettings, frozen=True, kw_only=True):
     """App settings."""
 
     pages_url: str
@@ -37,7 +37,7 @@ class Clients:
 def connect(settings: Settings) -> Clients:
     """Makes the clients; contacts nobody yet."""
     base = clients.connect(settings)
-    return Clients(base, clients.alma(base, settings), base.container(settings.pages_url))
+    return Clients(base, alma_client.alma(base, settings), base.container(settings.pages_url))
 
 
 def handle(message: FetchPage, context: Context[Clients]) -> Outcome:

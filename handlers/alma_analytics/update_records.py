@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.alma_analytics import clients
+from core.alma_analytics import alma_client, clients
 from core.alma_analytics.update import Update
 from core.clients.alma import Alma
 from core.messages.alma_analytics import UpdateRecords
@@ -12,7 +12,7 @@ from core.runtime.context import Context
 from core.runtime.outcome import Outcome
 
 
-class Settings(clients.AlmaSettings, frozen=True, kw_only=True):
+class Settings(alma_client.AlmaSettings, frozen=True, kw_only=True):
     """App settings."""
 
     alma_update_queue_endpoint: str
@@ -32,7 +32,7 @@ class Clients:
 def connect(settings: Settings) -> Clients:
     """Makes the clients; contacts nobody yet."""
     base = clients.connect(settings)
-    return Clients(base, clients.alma(base, settings))
+    return Clients(base, alma_client.alma(base, settings))
 
 
 def handle(message: UpdateRecords, context: Context[Clients]) -> Outcome:

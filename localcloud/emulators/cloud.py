@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
 from localcloud.emulators import disk
@@ -127,16 +128,15 @@ class LocalCloud:
 
     async def queues(self) -> list[QueueDepth]:
         """The depth of every queue of every kind."""
-        return [*self.aws.depths(), *await self.storage.depths()]
+        dead = self.aws.dead_queues()
+        return [
+            msgspec.structs.replace(depth, dead_letters=depth.name in dead or depth.name.endswith("-poison"))
+            for depth in [*self.aws.depths(), *await self.storage.depths()]
+        ]
 
     async def in_flight(self) -> int:
         """Messages of every queue that are visible, invisible or scheduled; dead letters are not in flight."""
-        dead = self.aws.dead_queues()
-        return sum(
-            depth.active + depth.in_flight + depth.scheduled
-            for depth in await self.queues()
-            if depth.name not in dead and not depth.name.endswith("-poison")
-        )
+        return sum(depth.moving for depth in await self.queues())
 
     def _count_token(self, client_id: str) -> None:
         del client_id

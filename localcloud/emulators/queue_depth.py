@@ -14,3 +14,10 @@ class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int = 0
     scheduled: int = 0
     dead: int = 0
+    dead_letters: bool = False
+    """It is a dead-letter queue itself: what lies in it waits for a person, and is not in flight."""
+
+    @property
+    def moving(self) -> int:
+        """Messages that somebody will still work on."""
+        return 0 if self.dead_letters else self.active + self.in_flight + self.scheduled

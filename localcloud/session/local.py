@@ -255,14 +255,13 @@ class LocalStack:
         while True:
             status = self.status()
             if only is not None:
-                queues = [queue for queue in status.queues if queue.name in only]
-                status.in_flight = sum(queue.active + queue.in_flight + queue.scheduled for queue in queues)
+                status.in_flight = sum(queue.moving for queue in status.queues if queue.name in only)
                 status.busy = sum(app.in_flight for app in status.apps if app.system in (systems or [])) + status.fired
             on_poll(status)
             if status.in_flight == 0 and status.busy == 0:
                 return status
             if time.monotonic() > deadline:
-                waiting = [f"{queue.name} {queue.active + queue.in_flight}" for queue in status.queues]
+                waiting = [f"{queue.name} {queue.moving}" for queue in status.queues if queue.moving]
                 raise LocalCloudError(
                     f"still in flight after {timeout_s:g} s: {status.in_flight} messages ({', '.join(waiting)}), "
                     f"{status.busy} handlers running; see ./millrace logs, or wait longer with --timeout"

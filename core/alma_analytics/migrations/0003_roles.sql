@@ -15,7 +15,8 @@ end $$;
 grant usage on schema jobs, alma to alma_scheduler, alma_apifetcher, alma_dataprep, alma_updater, alma_notifier, alma_operator;
 grant select, insert, update on jobs.run, jobs.stage, jobs.task
     to alma_scheduler, alma_apifetcher, alma_dataprep, alma_updater, alma_notifier, alma_operator;
-grant delete on jobs.task to alma_apifetcher;
+grant delete on jobs.task to alma_apifetcher;  -- a report that begins anew
+grant delete on jobs.stage, jobs.task to alma_operator;  -- a run that is tried again
 grant select, insert, update, delete on jobs.outbox
     to alma_scheduler, alma_apifetcher, alma_dataprep, alma_updater, alma_notifier, alma_operator;
 grant usage on all sequences in schema jobs
@@ -33,3 +34,4 @@ grant select on alma.record, alma.dataset to alma_notifier;
 -- People: report jobs are theirs; everything else they look at, and a run that stands still they set going again.
 grant select, insert, update, delete on alma.report_job to alma_operator;
 grant select on all tables in schema alma to alma_operator;
+grant update on alma.fetch to alma_operator;
