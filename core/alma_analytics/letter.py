@@ -58,9 +58,7 @@ def letter(
     table = [(WORDS.get(one["state"], one["state"]), one["reason"], str(one["records"])) for one in outcomes]
     attachments = []
     if csv_ and len(csv_) <= ATTACHED_BYTES:
-        attachments.append(
-            Attachment(filename=f"{run.run_id}.csv", content=csv_, content_type="text/csv; charset=utf-8")
-        )
+        attachments.append(Attachment(filename=f"{run.run_id}.csv", content=csv_, content_type="text/csv"))
     elif csv_:
         facts.append(("All records", f"{len(csv_):,} bytes, too large to attach: {kept}"))
     return Mail(

@@ -57,11 +57,11 @@ def _file(key: str, lines: list[str], broken: set[int], *, form: int, again: boo
     texts = dict(enumerate(lines, 1))
     if form in (2, 3):
         body = ("[" + ",\n".join(lines) + "]").encode()
-        body = body if form == 2 else gzip.compress(b'{"Records": ' + body + b"}", 1)
+        body = body if form == 2 else gzip.compress(b'{"Records": ' + body + b"}", 1, mtime=0)
         return Input(key=f"{key}.json", body=body, texts=texts, announced_again=again)
     text = "".join('{"cut off\n' if at in broken else f"{line}\n" for at, line in texts.items()).encode()
     kept = {at: line for at, line in texts.items() if at not in broken}
-    body = gzip.compress(text, 1) if form == 1 else text
+    body = gzip.compress(text, 1, mtime=0) if form == 1 else text
     return Input(key=f"{key}.log", body=body, texts=kept, broken=broken, announced_again=again)
 
 

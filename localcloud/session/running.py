@@ -12,7 +12,7 @@ import msgspec
 
 from localcloud.control.client import Supervisor
 from localcloud.host.spec import InvocationResult
-from localcloud.session.feeding import feed_sample
+from localcloud.session.feeding import DEPLOYED, feed_sample
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.supervisor.shapes import CloudStatus
 
@@ -167,7 +167,7 @@ def _feed(stack: LocalStack, system: str, working: Working) -> SystemReport:
     after = _counts(status, system)
     report.in_, report.out = after["in"] - before["in"], after["out"] - before["out"]
     report.dead, report.skipped = after["dead"] - before["dead"], after["skipped"] - before["skipped"]
-    if report.dead:
+    if report.dead and system != "alma_analytics":  # its records that were left alone are no dead letters
         report.try_next.insert(0, "./millrace dlq list")
     report.seconds = round(time.monotonic() - began, 2)
     report.reasons = _reasons(stack, system, since)
@@ -195,12 +195,12 @@ def _counts(status: CloudStatus, system: str) -> Counter[str]:
 
 def _hints(stack: LocalStack, system: str) -> list[str]:
     """Commands worth typing next, from the system's own outputs."""
-    parts: dict[str, Any] = stack.outputs()
-    camel = "".join(word if at == 0 else word.capitalize() for at, word in enumerate(system.split("_")))
     hints = [f"./millrace logs {system.replace('_', '-')}", "./millrace status"]
-    table = (parts.get(camel) or {}).get("table")
-    if table:
+    outputs: dict[str, Any] = stack.outputs().get(DEPLOYED.get(system, "")) or {}
+    if table := outputs.get("table"):
         hints.insert(0, f'./millrace query "select * from {table} limit 5"')  # noqa: S608  words for a person
+    if system == "alma_analytics":
+        hints[:1] = ["./millrace alma runs, then alma show RUN", f"open {stack.status().endpoints['inbox']}"]
     return hints
 
 

@@ -120,7 +120,7 @@ class Base:
     def __init__(self, root: Path = Path("/nowhere"), **changes: Any) -> None:
         self.environment = environment(root, **changes)
         self.foundation = Foundation(self.environment)
-        self.system = System("demo")
+        self.system = System("demo", self.environment)
         self.group = ResourceGroup("demo", self.environment, opts=self.system.child)
         self.account = Account("demo", AccountArgs(group=self.group), opts=self.system.child)
 
