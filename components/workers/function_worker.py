@@ -50,7 +50,7 @@ class FunctionWorkerArgs:
     memory_mb: int = 2048
     """Memory of an instance (Flex)."""
     max_instances: int = 40
-    """Flex's smallest limit is 40."""
+    """40 to 1,000 on Flex, 1 to 200 on Consumption; the local cloud takes four at most."""
     queues: QueueOptions = field(default_factory=QueueOptions)
 
     def __post_init__(self) -> None:

@@ -168,7 +168,7 @@ class Step:
         message, envelope = opened.message, opened.envelope
         if isinstance(message, Dead):
             return message
-        clients = await asyncio.to_thread(self.clients)
+        clients = self._clients if self._connected else await asyncio.to_thread(self.clients)
         context = Context(
             function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id, span_id=trace.span_id,
             attempt=_attempt(opened, delivery), deadline=deadline, clients=clients,

@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from localcloud.host.poison_notes import PoisonNote, PoisonNotes
@@ -255,5 +256,6 @@ def _metadata(message: Taken) -> dict[str, Any]:
     }
 
 
+@lru_cache(64)
 def _iso(text: str) -> str:
     return parsedate_to_datetime(text).strftime("%Y-%m-%dT%H:%M:%S+00:00")
