@@ -146,10 +146,20 @@ def _settings(root: Path, module: str, name: str, who: str, depth: int = 0) -> d
         if isinstance(node, ast.ClassDef) and node.name == name:
             fields: dict[str, SettingField] = {}
             for base in node.bases:
-                if isinstance(base, ast.Name):
-                    fields |= _settings(root, module, base.id, who, depth + 1)
+                home, _, inherited = ast.unparse(base).rpartition(".")
+                fields |= _settings(root, _imported(tree, home) if home else module, inherited, who, depth + 1)
             return fields | {field.field: field for field in _fields(node)}
     return {}
+
+
+def _imported(tree: ast.Module, name: str) -> str:
+    """Which module of ours `name` is, as `from core.x import name` says; one that is not ours stays as it is."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] in PACKAGES:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return f"{node.module}.{alias.name}"
+    return name
 
 
 def _fields(node: ast.ClassDef) -> list[SettingField]:

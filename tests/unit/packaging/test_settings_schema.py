@@ -45,6 +45,19 @@ def test_settings_may_live_in_core(tmp_path: Path) -> None:
     assert read_handler(write(tmp_path, text), "handlers.h").required == {"REGION"}
 
 
+@pytest.mark.parametrize(
+    ("imported", "base"),
+    [
+        ("from core import aws", "aws.Base"),
+        ("from core import aws as a", "a.Base"),
+        ("import core.aws", "core.aws.Base"),
+    ],
+)
+def test_a_base_may_be_named_with_its_module(tmp_path: Path, imported: str, base: str) -> None:
+    text = f"{imported}\nclass Settings({base}):\n    mode: str\ndef handle(message, context): ...\n"
+    assert read_handler(write(tmp_path, text), "handlers.h").required == {"REGION", "MODE"}
+
+
 def test_a_handler_without_settings_needs_none(tmp_path: Path) -> None:
     assert read_handler(write(tmp_path, "def handle(message, context): ...\n"), "handlers.h").settings == ()
 
