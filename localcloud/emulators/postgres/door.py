@@ -51,9 +51,10 @@ class Door:
         decide: Decide,
     ) -> None:
         """`behind`: port and password of the server at this moment."""
-        self._context, self._verify, self._principal_of = context, verify, principal_of
+        self._make_context, self._verify, self._principal_of = context, verify, principal_of
         self._behind, self._count, self._decide = behind, count, decide
         self._server: asyncio.Server | None = None
+        self._context: ssl.SSLContext | None = None
         self._open: set[asyncio.Task[None]] = set()
 
     @property
@@ -63,6 +64,7 @@ class Door:
 
     async def open(self, sock: Any) -> None:
         """Takes connections from here on."""
+        self._context = self._make_context()
         self._server = await asyncio.start_server(self._take, sock=sock)
 
     async def close(self) -> None:
@@ -116,9 +118,9 @@ class Door:
         secure = False
         for _ in range(3):  # GSS, TLS, then the message itself
             start = await wire.read_start(reader)
-            if start.code == wire.TLS and not secure:
+            if start.code == wire.TLS and not secure and self._context is not None:
                 writer.write(b"S")
-                await writer.start_tls(self._context())
+                await writer.start_tls(self._context)
                 secure = True
             elif start.code == wire.GSS and not secure:
                 writer.write(b"N")
