@@ -4,7 +4,7 @@
     def test_x(database: Database) -> None:
         with database.connect() as connection: ...
 
-A database with migrations is cloned from a template that has them (some 20 ms), made once per process.
+A database with migrations is cloned from a template that has them (about 0.1 s), made once per process.
 Roles belong to the server, not to a database: a migration creates one only where it does not exist yet.
 """
 

@@ -7,7 +7,7 @@ runs in Azure, and closed to everyone without a token and a role (docs/security.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
@@ -33,6 +33,28 @@ AZURE_ONLY = "0.0.0.0"  # noqa: S104  Azure's notation for "whatever has an addr
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Administrator:
+    """Who owns what migrations make. Several people who deploy share an Entra group and sign in under its name."""
+
+    name: str = "deployer"
+    """The role's name, and the administrator's in Azure's lists."""
+    object_id: str | None = None
+    """None: whoever deploys."""
+    kind: Literal["ServicePrincipal", "User", "Group"] | None = None
+    """None: what the stack's deployer is."""
+
+    def __post_init__(self) -> None:
+        """Plain values are checked at once."""
+        require(
+            (self.kind == "Group") <= bool(self.object_id),
+            "Administrator",
+            must="a group must be named by its object_id",
+            got="none",
+            change="set object_id to the Entra group's object id",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseArgs:
     """Where it lives, what is in it, how large it is."""
 
@@ -47,8 +69,8 @@ class DatabaseArgs:
     """The server's size (`Standard_D4ds_v5`). None: the smallest, or where data is kept the smallest that Azure keeps
     in two zones.
     """
-    administrator: str = "deployer"
-    """The role that the deployer signs in as. Azure shows it as the administrator's name."""
+    administrator: Administrator = field(default_factory=Administrator)
+    """As whom deployments sign in."""
     admitted_addresses: Sequence[str] = ()
     """IPv4 addresses outside Azure that may connect: a person's who deploys from a laptop."""
 
@@ -92,7 +114,7 @@ class Database(pulumi.ComponentResource):
         keep_audit_log(f"{name}-audit", self.server.id, args.foundation.workspace.id, parent=self)
         last = self._set_parameters()
         last = self._open_firewall(last)
-        self._deployer = authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self)).object_id
+        self._administrator_id = self._object_id()
         self.administrator = self._create_administrator(last)
         self.database = self._create_database()
         self.name = after(self.database_name, self.database)
@@ -114,7 +136,7 @@ class Database(pulumi.ComponentResource):
     ) -> Login:
         """A login role for a principal; `login`: its name."""
         require(
-            login not in (role, self._args.administrator),
+            login not in (role, self._args.administrator.name),
             self._who,
             must=f'the login "{login}" must have a name of its own',
             got=f'the name of the group role "{role}" or of the administrator',
@@ -124,7 +146,7 @@ class Database(pulumi.ComponentResource):
 
     def operator(self, role: str) -> Login:
         """The administrator becomes a member of `role` too, for the people who look after the data."""
-        return self._login(self._args.administrator, role, self._deployer, None, administrator=True)
+        return self._login(self._args.administrator.name, role, self._administrator_id, None, administrator=True)
 
     def _login(
         self,
@@ -140,7 +162,7 @@ class Database(pulumi.ComponentResource):
             f"{self._name}-{login}",
             endpoint=self.endpoint,
             database=self.name,
-            user=self._args.administrator,
+            user=self._args.administrator.name,
             login=login,
             role=role,
             object_id=object_id,
@@ -211,13 +233,18 @@ class Database(pulumi.ComponentResource):
             )
         return last
 
+    def _object_id(self) -> pulumi.Input[str]:
+        if self._args.administrator.object_id:
+            return self._args.administrator.object_id
+        return authorization.get_client_config_output(opts=pulumi.InvokeOutputOptions(parent=self)).object_id
+
     def _create_administrator(self, last: pulumi.Resource) -> dbforpostgresql.AdministratorsMicrosoftEntra:
-        kind: Literal["ServicePrincipal", "User"] = self._environment.deployer_type
+        administrator = self._args.administrator
         return dbforpostgresql.AdministratorsMicrosoftEntra(
-            f"{self._name}-{self._args.administrator}",
-            object_id=self._deployer,
-            principal_name=self._args.administrator,
-            principal_type=kind,
+            f"{self._name}-{administrator.name}",
+            object_id=self._administrator_id,
+            principal_name=administrator.name,
+            principal_type=administrator.kind or self._environment.deployer_type,
             tenant_id=self._environment.tenant_id,
             server_name=after(self._physical, self.server),
             resource_group_name=self._args.group.name,
@@ -242,7 +269,7 @@ class Database(pulumi.ComponentResource):
             self._name,
             endpoint=self.endpoint,
             database=self.name,
-            user=self._args.administrator,
+            user=self._args.administrator.name,
             files=self._files,
             root=self._environment.project_root,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.administrator, self.database]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.data.database import Database, DatabaseArgs
+from components.data.database import Administrator, Database, DatabaseArgs
 from components.errors import DeclarationError
 from components.workers.function_worker import FunctionWorker, FunctionWorkerArgs
 from components.workers.steps import Every
@@ -134,6 +134,19 @@ def test_a_worker_signs_in_as_itself_and_is_a_member_of_its_role(root: Path) -> 
     assert settings["DATABASE_NAME"] == "database"
     assert settings["DATABASE_USER"] == "demo-worker"
     assert "DATABASE_ENDPOINT" in settings
+
+
+def test_a_group_may_be_the_administrator(root: Path) -> None:
+    group = "33333333-3333-4333-8333-333333333333"
+    admins = Administrator(name="db-admins", object_id=group, kind="Group")
+    found = declare(lambda: database(Base(root), administrator=admins))
+    wants(
+        found.one("AdministratorsMicrosoftEntra"),
+        principalName="db-admins", principalType="Group", objectId=group,
+    )  # fmt: skip
+    assert dynamic(found, "Migrations").inputs["user"] == "db-admins"
+    with pytest.raises(DeclarationError, match="a group must be named by its object_id"):
+        Administrator(kind="Group")
 
 
 def test_the_administrator_can_become_an_operator(root: Path) -> None:

@@ -29,7 +29,8 @@ SUPERUSER: Final = "postgres"
 START_LIMIT_S: Final = 60.0  # crash recovery of a large write-ahead log takes its time
 STOP_LIMIT_S: Final = 10.0
 _NO_PROCESS: Final = 2**31 - 1  # above the largest number that any kernel gives
-_STILL_HELD: Final = b"is still in use"
+_PASSING: Final = (b"is still in use", b"could not bind")
+"""Sessions of a killed server notice its end within moments; somebody took the port between its choice and its use."""
 _KEEPER: Final = Path(__file__).with_name("keeper.py")
 _SETTINGS: Final = {
     "listen_addresses": HOST,
@@ -70,11 +71,11 @@ class PostgresServer:
         self._end_leftover()
         deadline = time.monotonic() + START_LIMIT_S
         while not self._launch(deadline):
-            # Sessions of a killed server notice its end within moments.
-            if _STILL_HELD not in self._said() or time.monotonic() > deadline:
+            said = self._said()
+            if not any(words in said for words in _PASSING) or time.monotonic() > deadline:
                 raise RuntimeError(
                     f"PostgreSQL must listen on port {self.port} within {START_LIMIT_S:.0f} s, got an end or nothing; "
-                    f"it says: {self._said().decode(errors='replace')!r}"
+                    f"it says: {said.decode(errors='replace')!r}"
                 )
             time.sleep(0.05)
 

@@ -165,6 +165,17 @@ def test_a_data_folder_half_made_is_made_anew(make: Callable[[], PostgresServer]
     assert make().running
 
 
+def test_a_port_taken_at_the_last_moment_is_no_obstacle(folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = iter([taken.getsockname()[1], _free()])
+        server = PostgresServer(folder, lambda: int(next(ports)))
+        server.start()
+        connect(server).close()
+        server.stop()
+
+
 def test_one_that_cannot_start_says_why(make: Callable[[], PostgresServer], folder: Path) -> None:
     make().stop()
     (folder / "data/PG_VERSION").write_text("9.6\n")
