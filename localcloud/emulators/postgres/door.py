@@ -189,6 +189,7 @@ class Door:
                     return reader, behind
                 behind.write(_answer(scram, code, rest))
         except ScramError as error:
+            behind.close()
             log.error("PostgreSQL behind the door does not take its password for %s: %s", user, error)  # noqa: TRY400
             raise wire.Refusal("28000", f'role "{user}" cannot be signed in here', str(error)) from error
         except BaseException:

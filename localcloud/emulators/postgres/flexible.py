@@ -41,7 +41,7 @@ class FlexibleServer:
     def __init__(self, folder: Path, name: str, ports: Ports, door: Callable[["FlexibleServer"], Door]) -> None:
         self._name, self._ports = name, ports
         self._server = PostgresServer(folder, lambda: ports.free(f"{SERVICE}-{name}-behind"))
-        self.folder, self.address, self.problem = folder, "", ""
+        self.address = self.problem = ""
         self.door = door(self)
         self._superuser: psycopg.AsyncConnection[Any] | None = None
         self._asking = asyncio.Lock()
@@ -148,16 +148,24 @@ class FlexibleServers:
         self._home, self._ports, self._identity, self._context = home, ports, identity, context
         self._counts = counts
         self._servers: dict[str, FlexibleServer] = {}
+        self._failed: dict[str, str] = {}
         self.decide: Callable[[str, str], tuple[Any, float] | None] | None = None
         """The fault hook: (service, operation) → the fault that this meets."""
 
     async def put_server(self, name: str) -> str:
-        """Starts it unless it runs; answers `host:port`."""
+        """Starts it unless it runs; answers `host:port`. ValueError, and a problem in the status, when it does not
+        come up: the rest of the cloud goes on.
+        """
         if name not in self._servers:
             folder = private_folder(private_folder(self._home) / name)
-            server = FlexibleServer(folder, name, self._ports, self._door)
-            await server.start()
+            try:
+                server = FlexibleServer(folder, name, self._ports, self._door)
+                await server.start()
+            except (RuntimeError, OSError) as error:
+                self._failed[name] = str(error)
+                raise ValueError(str(error)) from error
             self._servers[name] = server
+            self._failed.pop(name, None)
         return self._servers[name].address
 
     async def remove_server(self, name: str) -> None:
@@ -165,7 +173,8 @@ class FlexibleServers:
         server = self._servers.pop(name, None)
         if server is not None:
             await server.stop()
-            await asyncio.to_thread(shutil.rmtree, server.folder, ignore_errors=True)
+        self._failed.pop(name, None)
+        await asyncio.to_thread(shutil.rmtree, self._home / name, ignore_errors=True)
 
     async def put_database(self, server: str, name: str) -> None:
         """Azure makes a database the administrators' own; one that is there stays as it is."""
@@ -209,7 +218,8 @@ class FlexibleServers:
 
     def problems(self) -> dict[str, str]:
         """What does not work now, and why."""
-        return {f"{SERVICE} {name}": server.problem for name, server in self._servers.items() if server.problem}
+        found = {**self._failed, **{name: server.problem for name, server in self._servers.items()}}
+        return {f"{SERVICE} {name}": problem for name, problem in found.items() if problem}
 
     def connections(self) -> dict[str, int]:
         """How many are open, by server."""

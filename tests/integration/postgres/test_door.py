@@ -13,6 +13,7 @@ from psycopg import errors
 
 from core.clients.postgres import AUDIENCE
 from localcloud.emulators.postgres import wire
+from localcloud.emulators.postgres.server import PostgresServer
 from tests.integration.emulators.security.tokens import UNKNOWN, Forge
 from tests.integration.postgres.conftest import SERVER, Place
 
@@ -182,3 +183,24 @@ def test_a_newer_protocol_is_talked_down(place: Place) -> None:
     newer = wire.start(wire.VERSION + 2, b"user\0worker\0_pq_.shiny\0on\0\0")
     heard = raw(place, newer, wire.message(b"p", b"x\0"), tls=True)
     assert heard.startswith(wire.newest_version_is_ours(["_pq_.shiny"]) + wire.authentication(wire.CLEARTEXT))
+
+
+def test_a_server_that_does_not_come_up_is_a_problem_and_no_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: PostgresServer) -> None:
+        raise RuntimeError("no way for root")
+
+    monkeypatch.setattr(PostgresServer, "start", fail)
+    with pytest.raises(ValueError, match="no way for root"):
+        place.local.run(place.servers.put_server("db-broken"))
+    assert place.servers.problems() == {"postgres db-broken": "no way for root"}
+    place.local.run(place.servers.remove_server("db-broken"))
+    assert place.servers.problems() == {}
+    place.connect("worker", place.worker).close()
+
+
+def test_what_is_removed_takes_its_data_along(place: Place) -> None:
+    place.local.run(place.servers.put_server("db-gone"))
+    folder = place.servers._home / "db-gone"
+    assert (folder / "data/PG_VERSION").read_text() == "18\n"
+    place.local.run(place.servers.remove_server("db-gone"))
+    assert not folder.exists()
