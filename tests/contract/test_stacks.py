@@ -90,7 +90,7 @@ def production() -> dict[str, str]:
 def test_production_protects_all_that_holds_data_but_what_the_next_up_makes_again() -> None:
     """A function app's own host account holds leases and packages; its container is the only one nobody would miss."""
     open_ = {one.name for one in preview("prod").result.records if held_by(one.type) and not one.protect}
-    assert open_ == {"log-ingest-host", "log-ingest-packages"}
+    assert open_ == {f"{app.name}-{part}" for app in workers("prod") for part in ("host", "packages")}
 
 
 @pytest.mark.parametrize("stack", sorted({*STACKS} - {"prod"}))

@@ -53,7 +53,9 @@ def variant(**changes: Any) -> dict[str, Any]:
     ingest = msgspec.defstruct(
         "LogIngestOutputs", [(name, type_) for name, type_ in fields.items() if type_], kw_only=True, rename="camel"
     )
-    whole: list[Any] = [("foundation", FoundationOutputs), ("log_ingest", ingest | None, None)]
+    fields_of = msgspec.structs.fields(StackOutputs)
+    others = [(one.name, one.type, None) for one in fields_of if one.name not in {"foundation", "log_ingest"}]
+    whole: list[Any] = [("foundation", FoundationOutputs), ("log_ingest", ingest | None, None), *others]
     return msgspec.json.schema(msgspec.defstruct("StackOutputs", whole, kw_only=True, rename="camel"))
 
 
