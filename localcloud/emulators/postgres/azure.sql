@@ -66,3 +66,21 @@ language sql security definer stable set search_path = pg_catalog, pg_temp as $$
 $$;
 revoke all on function pg_catalog.pgaadauth_list_principals from public;
 grant execute on function pg_catalog.pgaadauth_list_principals to azure_pg_admin;
+
+-- For the door, at each sign-in: whose role this is. PostgreSQL knows no right that keeps a role from giving itself a
+-- password; on Azure it would be of no use, so here it is taken away again.
+create or replace function pgaadauth.principal_of(rolename text) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    verifier text := (select rolpassword from pg_authid where rolname = 'postgres');
+    own text;
+    owner text;
+begin
+    select a.rolpassword, p.object_id into own, owner
+    from pg_authid a join pgaadauth.principal p on p.role = a.oid where a.rolname = rolename;
+    if found and own is distinct from verifier then
+        execute format('alter role %I password %L', rolename, verifier);
+    end if;
+    return owner;
+end
+$$;

@@ -1,6 +1,7 @@
 """One running local cloud with one flexible server, its administrator and a worker's role, per test module."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -35,13 +36,13 @@ class Place:
         return self.local.do(lambda: self.local.cloud.identity.token(principal, audience))
 
     def connect(
-        self, role: str, principal: str = "", database: str = "app", *, token: str = "", **more: str
+        self, role: str, principal: str = "", database: str = "app", *, token: str = "", **more: Any
     ) -> psycopg.Connection[tuple[object, ...]]:
         """As any client of PostgreSQL does it."""
         host, _, port = self.endpoint.partition(":")
-        given = {"host": host, "port": port, "user": role, "dbname": database, "sslmode": "verify-full"}
+        given: dict[str, Any] = {"host": host, "port": port, "user": role, "dbname": database, "sslmode": "verify-full"}
         given |= {"sslrootcert": self.local.ca, "password": token or self.token(principal), **more}
-        return psycopg.connect(**given)  # type: ignore[arg-type]
+        return psycopg.connect(**given)
 
     def client(self, role: str = "worker", principal: str = "", connections: int = 8) -> Postgres:
         """As a handler does it."""

@@ -204,3 +204,14 @@ def test_what_is_removed_takes_its_data_along(place: Place) -> None:
     assert (folder / "data/PG_VERSION").read_text() == "18\n"
     place.local.run(place.servers.remove_server("db-gone"))
     assert not folder.exists()
+
+
+def test_a_password_that_a_role_gave_itself_is_taken_away_at_its_next_sign_in(place: Place) -> None:
+    with place.connect("other", place.other, autocommit=True) as connection:
+        connection.execute("alter role other password 'planted'")
+    port = place.servers._servers[SERVER].behind()[0]
+    direct = f"host=127.0.0.1 port={port} user=other dbname=app password=planted"
+    psycopg.connect(direct).close()
+    place.connect("other", place.other).close()
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(direct)
