@@ -32,7 +32,8 @@ def test_findings_and_explanations_are_the_same() -> None:
 def test_the_scan_saw_what_is_declared_now() -> None:
     records = preview(STACK).result.records
     counts = {
-        "arm": len(arm_template(records)["resources"]),
+        # Settings of two resources may have one name: Checkov counts them once.
+        "arm": len({(one["type"], one["name"]) for one in arm_template(records)["resources"]}),
         "terraform_plan": len(terraform_plan(records)["planned_values"]["root_module"]["resources"]),
     }
     assert counts == found()["resources"], "production declares something else now: scan again"

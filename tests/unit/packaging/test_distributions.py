@@ -59,10 +59,13 @@ def test_markers_follow_the_target_and_not_this_interpreter() -> None:
 
 
 def test_a_database_driver_comes_with_its_compiled_half_and_nothing_else() -> None:
-    """psycopg imports psycopg_binary by a name that no graph of imports sees: the pin's own extra brings it."""
+    """psycopg imports psycopg_binary by a name that no graph of imports sees: the pin's own extra brings it.
+
+    Zones, which it wants on Windows only, are pinned for everybody: schedules need them.
+    """
     pins = read_pins(Path(__file__).parents[3])
     found = resolve([ExternalImport("psycopg.errors", "core/clients/postgres.py", 1)], pins, Target())
-    assert [one.name for one in found] == ["psycopg", "psycopg-binary", "typing-extensions"]
+    assert [one.name for one in found] == ["psycopg", "psycopg-binary", "typing-extensions", "tzdata"]
 
 
 def test_each_distribution_says_why_it_is_in() -> None:
