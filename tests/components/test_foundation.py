@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from components.foundation.foundation import Foundation
+from components.foundation.resource_group import ResourceGroup
 from components.link import Link
 from localcloud.engine.embedded import ProgramError
-from tests.components.program import TENANT, Declared, declare, environment
+from tests.components.program import TENANT, Base, Declared, declare, environment
 
 
 def foundation(**changes: Any) -> Declared:
@@ -101,3 +102,12 @@ def test_a_secret_reaches_an_app_as_a_reference_and_its_role_covers_that_secret_
 def test_a_stack_name_that_leaves_no_room_is_refused_with_the_change_to_make() -> None:
     with pytest.raises(ProgramError, match=r"choose a shorter stack name"):
         foundation(stack="a-stack-name-far-too-long")
+
+
+def test_a_system_lives_in_one_region() -> None:
+    def main() -> None:
+        base = Base()
+        ResourceGroup("elsewhere", environment(location="northeurope"), opts=base.system.child)
+
+    with pytest.raises(ProgramError, match="everything of a system must be in one region, westeurope, got northeurope"):
+        declare(main)

@@ -26,9 +26,14 @@ WAIT_S = 30
 class Project:
     """The copy. It uses this environment's packages (`.venv` is a link) and the user's cache, and nothing else."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *systems: str) -> None:
+        """`systems`: those that its local stack deploys, log_ingest if none is named."""
         self.root = shutil.copytree(ROOT, root, ignore=LEFT_OUT)
         (root / ".venv").symlink_to(Path(sys.prefix))
+        file = root / "Pulumi.local.yaml"
+        stack = yaml.safe_load(file.read_text())
+        stack["config"]["millrace:systems"] = list(systems or ["log_ingest"])
+        file.write_text(yaml.safe_dump(stack))
         self.stack = LocalStack(root)
         self.home = self.stack.home
 
