@@ -130,7 +130,7 @@ def test_a_stack_that_is_not_there_is_named_with_those_that_are(millrace: Any) -
 def test_an_app_that_is_not_there_is_named_with_those_that_are(millrace: Any) -> None:
     ran = millrace("package", "nothing", "--json")
     assert (ran.code, ran.out) == (1, "")
-    assert "package: apps must be among log-ingest, got nothing" in ran.err
+    assert "package: apps must be among alma-apifetcher, alma-dataprep, alma-notifier, alma-scheduler, alma-updater, log-ingest, got n" in ran.err
 
 
 @pytest.mark.parametrize(
