@@ -10,6 +10,8 @@ from cli.project import ROOT, local_stack, user_path
 from cli.screen import Screen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localcloud.faults.fault import Schedule
     from localcloud.session.chaos_report import CampaignReport, RunReport
 
@@ -76,30 +78,27 @@ def _list(screen: Screen, schedules: "list[Schedule]") -> None:
 
 
 def _line(run: "RunReport") -> str:
-    doubled = run.doubled_unanswered + run.doubled_killed + run.doubled_corrupt + run.doubled
     line = (
-        f"{'FAIL' if run.wrong else 'ok':<4} seed {run.seed:<4} {run.schedule:<31} "
-        f"in {run.rows_in:<5} out {run.rows_out:<5} dead {run.dead + sum(run.died.values()):<3} "
-        f"lost {run.lost} doubled {doubled:<4} {run.seconds:>5.1f} s  "
-        + ", ".join(f"{count} {kind}" for kind, count in sorted(run.fired.items()))
+        f"{'FAIL' if run.wrong else 'ok':<4} seed {run.seed:<4} {run.schedule:<31} {_counted(run.counts)}  "
+        f"{run.seconds:.1f} s  {_counted(dict(sorted(run.fired.items())))}"
     )
-    return "\n".join([line, *(f"     {what}" for what in run.wrong), *([f"     {run.replay}"] if run.wrong else [])])
+    notes = [f"     {what}" for what in (*run.notes, *run.wrong)]
+    return "\n".join([line, *notes, *([f"     {run.replay}"] if run.wrong else [])])
+
+
+def _counted(counts: "Mapping[str, int]") -> str:
+    """In the system's own words; what is 0 is not worth a word, but for what was lost or is there twice."""
+    shown = {name: count for name, count in counts.items() if count or name in {"lost", "doubled"}}
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in shown.items())
 
 
 def _show(screen: Screen, report: "CampaignReport") -> None:
     screen.text(
         f"{len(report.runs)} runs, {report.schedules} schedules, {sum(report.fired.values())} faults in "
-        f"{report.seconds:.0f} s: {report.rows_in} records in, {report.rows_out} out, {report.dead} were no JSON, "
-        f"{report.died} healthy ones in the dead-letter place, {report.lost} lost"
+        f"{report.seconds:.0f} s; docs/chaos.md says what is counted"
     )
-    screen.text("rows there again, because")
-    for count, reason in (
-        (report.doubled_unanswered, "the answer to their upload never arrived"),
-        (report.doubled_killed, "their process was killed before it noted the answer"),
-        (report.doubled_corrupt, "their object had arrived corrupt"),
-        (report.doubled, "of nothing that explains it"),
-    ):
-        screen.text(f"  {count:>6}  {reason}")
+    for name, count in report.counts.items():
+        screen.text(f"  {count:>8}  {name.replace('_', ' ')}")
     for run in report.runs:
         if run.wrong:
             screen.text(f"failed: {run.replay}")

@@ -107,7 +107,15 @@ class Fetch:
         blob = f"{self._run_id}/{self._side}/{turn.round:02}/{turn.page:05}.json.gz"
         self._pages.put(blob, packed(columns, page.rows), kind="application/gzip")
         with self._work.database.transaction() as tx:
-            return self._keep(tx, turn, page, columns, blob)
+            return self._keep(tx, turn, page, columns, blob) if self._mine(tx, turn) else self._taken(turn)
+
+    def _mine(self, tx: Tx, turn: Turn) -> bool:
+        """Whether the turn is ours still: it is lost with the connection that held it, and another may have gone on."""
+        row = tx.execute(SQL["get_fetch"], self._key).fetchone()
+        return row is not None and (row["round"], row["next_page"], row["calling"]) == (turn.round, turn.page, True)
+
+    def _taken(self, turn: Turn) -> Outcome:
+        return Done(summary={"run": self._run_id, "left": f"page {turn.page}: another delivery took its turn"})
 
     def _keep(self, tx: Tx, turn: Turn, page: Page, columns: list[str], blob: str) -> Outcome:
         at: dict[str, Any] = {**self._key, "round": turn.round, "page": turn.page}
@@ -141,6 +149,8 @@ class Fetch:
         reason = str(fault)
         now = self._work.now()
         with self._work.database.transaction() as tx:
+            if not self._mine(tx, turn):
+                return self._taken(turn)
             machine.count(tx, self._run_id, requests=1)
             if isinstance(fault, ReportFault):
                 self._work.give_up(tx, self._run_id, f"report {turn.report.path}, page {turn.page}: {reason}")

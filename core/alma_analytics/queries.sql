@@ -64,8 +64,13 @@ select position, kind, ids, before, after, state from alma.record
 where run_id = %(run_id)s and batch = %(batch)s and state in ('pending', 'sent') order by position;
 
 -- name: mark_sent
+-- Only by the batch's latest attempt: whoever lost its turn with its connection may find another one at work.
 update alma.record set state = 'sent', before = %(before)s, at = clock_timestamp()
-where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent');
+where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent')
+  and exists (
+    select from jobs.task
+    where run_id = %(run_id)s and stage = %(stage)s and task = %(task)s and attempt = %(attempt)s and state = 'running'
+  );
 
 -- name: settle_record
 update alma.record

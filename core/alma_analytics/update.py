@@ -41,6 +41,10 @@ class Later(Exception):  # noqa: N818 - what becomes of the batch
         self.until, self.day = until, day
 
 
+class Taken(Exception):  # noqa: N818 - what becomes of the delivery
+    """Another delivery of the batch goes on with it."""
+
+
 @dataclass(slots=True)
 class Record:
     """One record on its way."""
@@ -72,6 +76,7 @@ class Update:
         self._key = {"run_id": message.run_id, "batch": message.batch}
         self._did: Counter[str] = Counter()
         self._requests = 0
+        self._attempt = 0
 
     def execute(self) -> Outcome:
         """Brings what is open in the batch to its end."""
@@ -91,9 +96,12 @@ class Update:
             rows = tx.execute(SQL["open_records"], self._key).fetchall()
         if task is None:
             return Done(summary={"run": self._run_id, "left": f"batch {self._task} is settled"})
+        self._attempt = task.attempt
         try:
             for row in rows:
                 self._one(row, last=task.attempt >= DELIVERIES)
+        except Taken:
+            return self._done(left="another delivery goes on with it")
         except Later as later:
             return self._later(later, task.attempt)
         except Denied as fault:
@@ -126,7 +134,7 @@ class Update:
         self._work.send(tx, self._run_id, names.ALMA_UPDATE, message, f"update-{self._task}/{name}", not_before=when)
 
     def _one(self, row: Mapping[str, Any], *, last: bool) -> None:
-        """One record to its outcome. Raises Later, Denied."""
+        """One record to its outcome. Raises Later, Taken, Denied."""
         if self._deadline.left() < FINISH_S:
             raise Later("the time limit is near; the rest goes on in the next call", self._work.now())
         record = Record(row["position"], Ref(row["kind"], tuple(row["ids"])), row["after"], row["before"])
@@ -170,9 +178,11 @@ class Update:
         return self._records.get(ref)
 
     def _put(self, record: Record, document: Document, found: Values) -> None:
-        at = {"run_id": self._run_id, "position": record.position, "before": Jsonb(dict(found))}
+        at = {"run_id": self._run_id, "position": record.position, "before": Jsonb(dict(found)),
+              "stage": names.UPDATE, "task": self._task, "attempt": self._attempt}  # fmt: skip
         with self._work.database.transaction() as tx:
-            tx.execute(SQL["mark_sent"], at)
+            if not tx.execute(SQL["mark_sent"], at).rowcount:
+                raise Taken
         record.sent, record.before = True, found
         for field, value in record.after.items():
             document.write(field, value)

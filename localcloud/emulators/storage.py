@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from localcloud.emulators.azurite import Azurite
 from localcloud.emulators.bell import Bell
 from localcloud.emulators.door import Call, Troubles
 from localcloud.emulators.entra_gate import EntraGate
+from localcloud.emulators.hidden import Hidden
 from localcloud.emulators.private_files import write_private
 from localcloud.emulators.queue_depth import QueueDepth
 from localcloud.emulators.refusals import STORAGE as AUDIENCE
@@ -49,6 +51,7 @@ class Storage:
         """How many messages of a queue are counted by Azurite and will never be received (localcloud/deadletters)."""
         self.bell = Bell()
         """Rings when a message may be there to take."""
+        self.hidden = Hidden()
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -133,6 +136,16 @@ class Storage:
         totals = {depth.name: depth.active + depth.in_flight for depth in depths}
         return [msgspec.structs.replace(depth, dead=totals.get(f"{depth.name}-poison", 0)) for depth in depths]
 
+    async def release(self) -> int:
+        """Ends every visibility timeout now; answers how many messages are visible again."""
+        back = 0
+        for (account, queue, message), receipt in self.hidden.take():
+            rest = f"/{queue}/messages/{message}"
+            query = f"popreceipt={quote(receipt, safe='')}&visibilitytimeout=0"
+            back += await self._status("PUT", self._azurite.queue_url, account, rest, query) == 204
+            self.bell.ring(f"{account}/{queue}")
+        return back
+
     async def blobs(self, account: str, container: str) -> int:
         """How many blobs a container has, counted up to 5,000 (one page)."""
         query = "restype=container&comp=list"
@@ -197,6 +210,13 @@ class Storage:
         async with self.session.request(method, url, headers={"x-ms-version": _VERSION}) as response:
             return dict(response.headers), await response.read()
 
+    async def _status(self, method: str, base: str, account: str, rest: str, query: str) -> int:
+        url = self.target(base, account, rest, query)
+        if url is None:
+            return 404
+        async with self.session.request(method, url, headers={"x-ms-version": _VERSION}) as response:
+            return response.status
+
     def _save(self) -> None:
         write_private(self._file, json.dumps(self._slot_of, indent=1, sort_keys=True).encode())
 
@@ -229,19 +249,21 @@ class StorageService:
             below = "blobServices/default/containers" if self.name == "blob" else "queueServices/default/queues"
             scope = f"{scope}/{below}/{wanted.item}"
         name = wanted.operation.name
-        return Call(name, self._gate.require(claims, wanted.needs, scope, manner, name), wanted)
+        variants = {"duplicate": replace(wanted, twice=True)} if name == "GetMessages" else {}
+        return Call(name, self._gate.require(claims, wanted.needs, scope, manner, name), wanted, variants)
 
     async def answer(self, request: web.BaseRequest, call: Call) -> web.StreamResponse:
         """Streams the request to Azurite and the answer back, headers included."""
         if not self._storage.whole:
             return storage_reply(503, "ServerBusy", "The server is busy.")
         wanted: StorageRequest = call.detail
-        query = request.raw_path.partition("?")[2]
+        query = _asked(request, wanted)
         url = self._storage.target(self._storage.base(self.name), wanted.account, wanted.raw_rest, query)
         if url is None:
             return storage_reply(404, "ResourceNotFound", f"The account {wanted.account} does not exist.")
         headers = [(k, v) for k, v in request.headers.items() if _passes(k.lower())]
         body = _body(request) if request.body_exists else None
+        seen = bytearray() if self.name == "queue" else None
         try:
             async with self._storage.session.request(
                 request.method,
@@ -251,20 +273,41 @@ class StorageService:
                 allow_redirects=False,
                 skip_auto_headers=["Content-Type"],
             ) as upstream:
-                response = await _relay(request, upstream)
+                response = await _relay(request, upstream, seen)
         except aiohttp.ClientConnectionError:  # Azurite is gone; clients retry what is 503
             return storage_reply(503, "ServerBusy", "The server is busy.")
-        if self.name == "queue" and response.status < 300 and request.method in {"POST", "PUT"}:
-            hidden_s = request.query.get("visibilitytimeout", "")
-            self._storage.bell.ring(f"{wanted.account}/{wanted.item}", int(hidden_s) if hidden_s.isdigit() else 0)
+        if seen is not None and response.status < 300:
+            self._note(request, wanted, response, seen)
         return response
+
+    def _note(
+        self, request: web.BaseRequest, wanted: StorageRequest, response: web.StreamResponse, seen: bytearray
+    ) -> None:
+        hidden_s = "1" if wanted.twice else request.query.get("visibilitytimeout", "")
+        if wanted.twice or request.method in {"POST", "PUT"}:
+            self._storage.bell.ring(f"{wanted.account}/{wanted.item}", int(hidden_s) if hidden_s.isdigit() else 0)
+        message = wanted.raw_rest.partition("/messages/")[2]
+        place = wanted.account, wanted.item, message
+        headers = response.headers
+        self._storage.hidden.note(wanted.operation.name, place, hidden_s=hidden_s, headers=headers, body=seen)
+
+
+def _asked(request: web.BaseRequest, wanted: StorageRequest) -> str:
+    query = request.raw_path.partition("?")[2]
+    if not wanted.twice:
+        return query
+    kept = [part for part in query.split("&") if part and not part.startswith("visibilitytimeout=")]
+    return "&".join([*kept, "visibilitytimeout=1"])
 
 
 def _passes(name: str) -> bool:
     return name not in _HOP and not name.startswith(_FRONT)
 
 
-async def _relay(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _relay(
+    request: web.BaseRequest, upstream: aiohttp.ClientResponse, seen: bytearray | None
+) -> web.StreamResponse:
+    """`seen`: keeps the body too."""
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
     for key, value in upstream.headers.items():
         if key.lower() not in _HOP:
@@ -273,6 +316,8 @@ async def _relay(request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> 
     if request.method != "HEAD":
         async for chunk in upstream.content.iter_chunked(_CHUNK):
             await response.write(chunk)
+            if seen is not None:
+                seen += chunk
     await response.write_eof()
     return response
 

@@ -35,6 +35,8 @@ class StorageRequest:
     needs: Needs
     raw_rest: str
     """The path below the account as it came, which Azurite gets."""
+    twice: bool = False
+    """GetMessages: what is handed out is visible again after a second, whatever the caller asked for."""
 
 
 def read_request(service: str, request: web.BaseRequest) -> StorageRequest:

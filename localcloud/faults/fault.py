@@ -6,7 +6,7 @@ operation, n): the same calls in the same order fail the same way. Which caller'
 
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -47,8 +47,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """… and another error code."""
     how: Literal["truncated", "flipped"] = "truncated"
     """corrupt: whole in length but short of its end; or one byte wrong."""
-    process: Literal["handlers", "supervisor"] = "handlers"
-    """kill: every instance of every app, or the local cloud itself."""
+    process: str = "handlers"
+    """kill: `handlers`, every instance of every app; `supervisor`, the local cloud itself; else the apps that have
+    this in their names."""
 
     def __post_init__(self) -> None:
         """The checks."""
@@ -61,6 +62,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         self._must(self.seconds > 0 or self.kind != "delay", "seconds must say how long", self.seconds)
         self._must(self.when != "middle" or self.kind == "cut", "when: middle is for cut", self.when)
         self._must(self.when == "before" or self.kind in _DONE_FIRST, f"when is for {_words(_DONE_FIRST)}", self.when)
+        self._must(self.process == "handlers" or self.kind == "kill", "process is for kill", self.process)
         answered = self.kind in ("refuse", "throttle")
         self._must(answered or not (self.status or self.code), "status and code are for refuse and throttle",
                    self.status, self.code)  # fmt: skip
@@ -92,6 +94,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     faults: list[Fault]
     may_die: bool = False
     """A campaign accepts that what is healthy ends as a dead letter: something is refused for good here."""
+    may_fail: str = ""
+    """A regular expression: a campaign accepts that the system gives its work up with such a reason."""
+    given: dict[str, Any] = {}
+    """What else a campaign gives the system, in the words of the system's own (docs/chaos.md)."""
 
 
 def luck(*what: object) -> float:

@@ -1,8 +1,18 @@
-"""What a campaign tells: of each run, and added up."""
+"""What a campaign tells: of each run, and added up. What is counted is the system's own; docs/chaos.md explains it."""
 
 from collections import Counter
 
 import msgspec
+
+
+class Judged(msgspec.Struct, kw_only=True):
+    """What came of a run's input, compared with the truth."""
+
+    counts: dict[str, int]
+    notes: list[str] = []
+    """What is worth a line, and may be."""
+    wrong: list[str] = []
+    """What must not be: at most 20 of each kind."""
 
 
 class RunReport(msgspec.Struct, kw_only=True):
@@ -12,29 +22,11 @@ class RunReport(msgspec.Struct, kw_only=True):
     schedule: str
     fired: dict[str, int]
     """Faults by kind."""
-    files: int
-    rows_in: int
-    """Records that were put."""
-    rows_out: int
-    """Different records that arrived whole."""
-    dead: int
-    """Records that never were JSON."""
-    died: dict[str, int]
-    """Healthy records in the dead-letter place, by reason."""
-    lost: int
-    doubled_unanswered: int
-    """Rows there again: the answer to their upload never arrived."""
-    doubled_killed: int
-    """Rows there again: their process was killed before it noted the answer."""
-    doubled_corrupt: int
-    """Rows there again: their object had arrived with wrong bytes."""
-    doubled: int
-    """Rows there again without such a reason."""
-    kills: int
-    invocations: int
+    counts: dict[str, int]
+    rounds: int
     seconds: float
+    notes: list[str]
     wrong: list[str]
-    """What must not be: at most 20 of each kind."""
     replay: str
 
 
@@ -46,15 +38,7 @@ class CampaignReport(msgspec.Struct, kw_only=True):
     schedules: int
     """Different ones."""
     fired: dict[str, int]
-    rows_in: int
-    rows_out: int
-    dead: int
-    died: int
-    lost: int
-    doubled_unanswered: int
-    doubled_killed: int
-    doubled_corrupt: int
-    doubled: int
+    counts: dict[str, int]
     failed: list[int]
     """Seeds."""
     seconds: float
@@ -63,20 +47,12 @@ class CampaignReport(msgspec.Struct, kw_only=True):
 def added_up(system: str, runs: list[RunReport], seconds: float) -> CampaignReport:
     """The campaign's report."""
     fired: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for run in runs:
         fired.update(run.fired)
-    names = (
-        "rows_in",
-        "rows_out",
-        "dead",
-        "lost",
-        "doubled_unanswered",
-        "doubled_killed",
-        "doubled_corrupt",
-        "doubled",
-    )
+        for name, count in run.counts.items():
+            counts[name] = counts.get(name, 0) + count
     return CampaignReport(
-        system=system, runs=runs, schedules=len({run.schedule for run in runs}), fired=dict(fired),
-        died=sum(sum(run.died.values()) for run in runs), failed=[run.seed for run in runs if run.wrong],
-        seconds=round(seconds, 1), **{name: sum(getattr(run, name) for run in runs) for name in names},
+        system=system, runs=runs, schedules=len({run.schedule for run in runs}), fired=dict(fired), counts=counts,
+        failed=[run.seed for run in runs if run.wrong], seconds=round(seconds, 1),
     )  # fmt: skip

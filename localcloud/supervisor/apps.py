@@ -97,9 +97,9 @@ class Apps:
         self.running = False
         await asyncio.gather(*(app.host.stop() for app in self._apps.values() if app.host))
 
-    async def kill(self) -> None:
-        """SIGKILL for every instance of every app."""
-        await asyncio.gather(*(app.host.kill() for app in self._apps.values() if app.host))
+    async def kill(self, part: str = "") -> None:
+        """SIGKILL for every instance of every app that has `part` in its name."""
+        await asyncio.gather(*(app.host.kill() for name, app in self._apps.items() if app.host and part in name))
 
     async def put(self, site: Site) -> None:
         """A site was created or changed; its host starts anew only if what it sees changed."""

@@ -48,7 +48,7 @@ class Faults:
         if unknown:
             message = f"schedule {turn.schedule.name}: service must be one of {', '.join(sorted(known))}, got {unknown}"
             return web.json_response({"refused": message}, status=409)
-        if refusal := _refused_at_the_database(turn.schedule):
+        if refusal := _refused_at_the_database(turn.schedule) or self._refused_kill(turn.schedule):
             return web.json_response({"refused": refusal}, status=409)
         self._end()
         self._now = self._cloud.door.fault = Injector(turn.schedule, turn.seed, self._kill)
@@ -66,7 +66,19 @@ class Faults:
 
     async def _release(self, _request: web.Request) -> web.Response:
         """What time would do: every visibility timeout is over, messages that nobody settled come back."""
-        return web.json_response(self._cloud.aws.release())
+        return web.json_response(await self._cloud.release())
+
+    def _refused_kill(self, schedule: Schedule) -> str:
+        names = [status.name for status in self._apps.statuses()]
+        for fault in schedule.faults:
+            app = fault.process not in {"handlers", "supervisor"}
+            if fault.kind == "kill" and app and not any(fault.process in name for name in names):
+                known = ", ".join(names) or "none"
+                return (
+                    f"fault {fault.words()}: process must be handlers, supervisor or a part of an app's name "
+                    f"({known}), got {fault.process!r}"
+                )
+        return ""
 
     def _end(self) -> None:
         if self._now is not None:
@@ -80,7 +92,7 @@ class Faults:
     async def _kill(self, process: str) -> None:
         if process == "supervisor":
             os.kill(os.getpid(), signal.SIGKILL)
-        await self._apps.kill()
+        await self._apps.kill("" if process == "handlers" else process)
 
 
 def _refused_at_the_database(schedule: Schedule) -> str:

@@ -48,11 +48,13 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     headings: Literal["first", "each"] = "first"
     """Which pages say the headings: as seen of the real service the first only."""
     repeat_page: PageNumber | None = None
-    """This page is served twice."""
+    """This page is served twice …"""
+    repeat_times: Annotated[int, Meta(ge=0)] | None = None
+    """… to so many cursors, the first that come to it; None: to each."""
     expire_at_page: PageNumber | None = None
     """The token is refused when this page is asked for …"""
     expire_times: Annotated[int, Meta(ge=0)] = 1
-    """… so many times; later cursors are good."""
+    """… so many times; later cursors are good. Both are counted anew when the file is written."""
     rename: Renamed | None = None
     xml: Literal["", "doctype", "bomb", "external", "parameter", "undefined"] = ""
     """An entity trick …"""
@@ -92,6 +94,11 @@ class Library:
         if file is None or not file.is_file():
             return Behaviour()
         return msgspec.json.decode(file.read_bytes(), type=Behaviour)
+
+    def behaviour_written(self, path: str) -> int:
+        """When it was written (ns); 0 when no file says anything."""
+        file = self._report_file(path, ".behaviour.json")
+        return file.stat().st_mtime_ns if file is not None and file.is_file() else 0
 
     def put_report(
         self, path: str, columns: list[str], rows: list[list[str]], behaviour: Behaviour | None = None

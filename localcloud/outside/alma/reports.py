@@ -65,7 +65,9 @@ class Reports:
     library: Library
     clock: Callable[[], float]
     cursors: dict[str, Cursor] = field(default_factory=dict)
-    expired: Counter[str] = field(default_factory=Counter)
+    expired: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By path, and when its behaviour was written."""
+    repeated: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def page(self, query: dict[str, str], token_s: float) -> Served:
         """The first page of `path`, or the next one of `token`. Raises No."""
@@ -74,8 +76,9 @@ class Reports:
         cursor = self._known(token, token_s) if token else self._begin(query.get("path", ""), query.get("filter", ""))
         behaviour = self._behaviour(cursor.path)
         page = cursor.page + 1
-        if behaviour.expire_at_page == page and self.expired[cursor.path] < behaviour.expire_times:
-            self.expired[cursor.path] += 1
+        key = cursor.path, self.library.behaviour_written(cursor.path)
+        if behaviour.expire_at_page == page and self.expired[key] < behaviour.expire_times:
+            self.expired[key] += 1
             del self.cursors[cursor.token]
             raise _expired()
         return self._serve(cursor, behaviour, limit)
@@ -117,9 +120,12 @@ class Reports:
         cursor.page += 1
         rows = cursor.report.rows[: behaviour.row_limit]
         first, page = cursor.at, rows[cursor.at : cursor.at + limit]
-        again = behaviour.repeat_page == cursor.page and not cursor.repeated
+        key = cursor.path, self.library.behaviour_written(cursor.path)
+        may = behaviour.repeat_times is None or self.repeated[key] < behaviour.repeat_times
+        again = behaviour.repeat_page == cursor.page and not cursor.repeated and may
         if again:
             cursor.repeated = True
+            self.repeated[key] += 1
             cursor.page -= 1
         else:
             cursor.at += len(page)

@@ -21,13 +21,29 @@ AUDIT: Final = "/shared/Millrace/Reports/Shelf audit"
 REMOTE: Final = "/shared/Millrace/Reports/Remote storage"
 AUDIT_COLUMNS: Final = ["MMS Id", "Holding Id", "Item Id", "Barcode", "Title", "Location", "Internal Note 1"]
 REMOTE_COLUMNS: Final = ["Barcode", "Target location", "Target note"]
-ITEMS, TITLES, USERS = 600, 240, 20
-_GONE, _CHANGED, _ALREADY, _STRANGERS = 5, 7, 11, 9
+USERS: Final = 20
 _WORDS = (
     *("Geschichte der Mühlen", "Über Wasser", "Œuvres complètes", "水車の歴史", "Вода и камень", "Ιστορία του νερού"),
     *("Żywioły", "Histoire des canaux", "Ríos y molinos", "تاريخ الماء", "Water & <Stone>", "Å, Ä og Ö"),
 )
 _PLACES = {"STACK": "Stacks", "REF": "Reference", "MAG": "Magazin Süd", "SPEC": "Special collections"}
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of everything."""
+
+    items: int = 600
+    titles: int = 240
+    moved: int = 200
+    """Items of the second report, and of them …"""
+    gone: int = 5
+    changed: int = 7
+    already: int = 11
+    strangers: int = 9
+    """Its rows of items that the first report does not have."""
+
+
+FULL: Final = Size()
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +100,14 @@ def sample_job() -> ReportJob:
     )
 
 
-def expected(seed: int = 7) -> Expected:
+def expected(seed: int = 7, size: Size = FULL) -> Expected:
     """The figures of the sample of this seed."""
-    items = list(_items(seed))
+    items = list(_items(seed, size))
     matched = [one for one in items if one.target]
     wanted = [one for one in matched if one.target and one.noted != one.target[1]]
     return Expected(
         rows=len(items),
-        other_rows=len(matched) + _STRANGERS,
+        other_rows=len(matched) + size.strangers,
         matched=len(matched),
         already=len(matched) - len(wanted),
         gone=sum(one.gone for one in wanted),
@@ -115,9 +131,9 @@ def write_once(folder: Path, seed: int = 7) -> bool:
     return True
 
 
-def write(folder: Path, seed: int = 7) -> None:
+def write(folder: Path, seed: int = 7, size: Size = FULL) -> None:
     """Every file of the sample."""
-    library, items = Library(folder), list(_items(seed))
+    library, items = Library(folder), list(_items(seed, size))
     for one in items:
         if not one.gone:
             library.put_record("item", one.pid, json_bytes(_item_record(one)))
@@ -128,16 +144,17 @@ def write(folder: Path, seed: int = 7) -> None:
     for number in range(USERS):
         library.put_record("user", f"reader-{number:03d}", json_bytes(_user(number)))
     library.put_report(AUDIT, AUDIT_COLUMNS, [_audit_row(one) for one in items])
-    library.put_report(REMOTE, REMOTE_COLUMNS, _remote_rows(items))
+    library.put_report(REMOTE, REMOTE_COLUMNS, _remote_rows(items, size))
 
 
-def _items(seed: int) -> Iterator[_Item]:
+def _items(seed: int, size: Size) -> Iterator[_Item]:
     random_ = random.Random(seed)  # noqa: S311 - reproducible sample data
-    moved = sorted(random_.sample(range(ITEMS), ITEMS // 3))
-    odd = random_.sample(moved, _GONE + _CHANGED + _ALREADY)
-    gone, changed, already = odd[:_GONE], odd[_GONE : _GONE + _CHANGED], odd[_GONE + _CHANGED :]
-    for number in range(ITEMS):
-        title = number * TITLES // ITEMS
+    moved = sorted(random_.sample(range(size.items), size.moved))
+    odd = random_.sample(moved, size.gone + size.changed + size.already)
+    first = size.gone + size.changed
+    gone, changed, already = odd[: size.gone], odd[size.gone : first], odd[first:]
+    for number in range(size.items):
+        title = number * size.titles // size.items
         place = random_.choice(list(_PLACES))
         note = random_.choice(["", "", "", "Rücken lose", "Ex libris fehlt"])
         one = _Item(
@@ -173,10 +190,10 @@ def _audit_row(one: _Item) -> list[str]:
     return [one.mms, one.holding, one.pid, one.barcode, one.title, _PLACES[one.place], one.noted]
 
 
-def _remote_rows(items: list[_Item]) -> list[list[str]]:
+def _remote_rows(items: list[_Item], size: Size) -> list[list[str]]:
     """With some barcodes that the audit does not know, in an order of its own."""
     rows = [[one.barcode, *one.target] for one in items if one.target]
-    rows += [[f"X{number:08d}", "Außenmagazin", "unbekannt"] for number in range(_STRANGERS)]
+    rows += [[f"X{number:08d}", "Außenmagazin", "unbekannt"] for number in range(size.strangers)]
     return sorted(rows, key=lambda row: row[0][::-1])
 
 

@@ -2,12 +2,14 @@
 
 import io
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
+from azure.storage.queue import QueueClient, QueueMessage
 from botocore.exceptions import ClientError, ConnectionClosedError, SSLError
 from urllib3.exceptions import HTTPError
 
@@ -16,7 +18,7 @@ from core.clients.faults import Transient
 from core.clients.http import Http
 from localcloud.faults.fault import Fault, Schedule
 from localcloud.faults.injector import Injector
-from tests.integration.emulators.local import BLOB_CONTRIBUTOR, GROUP, Local, TokenOf
+from tests.integration.emulators.local import BLOB_CONTRIBUTOR, GROUP, QUEUE_CONTRIBUTOR, Local, TokenOf
 
 BODY = bytes(range(256)) * 1000
 
@@ -63,6 +65,19 @@ def bucket(local: Local) -> str:
 def queue(local: Local) -> str:
     name = f"q-{uuid.uuid4().hex[:12]}"
     return local.do(lambda: local.cloud.aws.put_queue(name, {"VisibilityTimeout": "60"}))[0]
+
+
+def _messages(local: Local) -> QueueClient:
+    """A storage queue."""
+    account, name = "stfaults", f"q{uuid.uuid4().hex[:8]}"
+    arm_id = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{account}"
+    scope = f"{arm_id}/queueServices/default/queues/{name}"
+    local.run(local.cloud.storage.put_account(arm_id, account))
+    local.run(local.cloud.storage.put_queue(scope, account, name))
+    who = local.identity("queues")
+    local.assign(who, QUEUE_CONTRIBUTOR, scope)
+    url = f"{local.cloud.endpoints['queue']}/{account}/{name}"
+    return QueueClient.from_queue_url(url, credential=TokenOf(local, who), connection_verify=local.ca, retry_total=0)
 
 
 def _get(local: Local, bucket: str, key: str = "k") -> bytes:
@@ -159,6 +174,23 @@ def test_a_message_is_delivered_twice_and_the_newest_first(local: Local, queue: 
     assert received == [["0", "1", "2", "3", "4"], ["4", "3", "2", "1", "0"], []]
 
 
+def test_storage_queues_deliver_twice_and_take_a_message_twice(local: Local, faulty: Faulty) -> None:
+    messages = _messages(local)
+    faulty.put({"kind": "duplicate", "service": "queue", "operation": "PutMessage", "most": 1})
+    messages.send_message("put twice")
+    messages.send_message("put once")
+    faulty.put({"kind": "duplicate", "service": "queue", "operation": "GetMessages", "most": 1})
+    first = list(messages.receive_messages(visibility_timeout=3600))
+    assert sorted(one.content for one in first) == ["put once", "put twice", "put twice"]
+    faulty.off()
+    again: list[QueueMessage] = []
+    deadline = time.monotonic() + 10
+    while len(again) < 3 and time.monotonic() < deadline:
+        again += messages.receive_messages(visibility_timeout=3600)
+    assert {one.id for one in again} == {one.id for one in first}
+    assert all(one.dequeue_count == 2 for one in again)
+
+
 def test_a_call_is_carried_out_twice(local: Local, bucket: str, queue: str, faulty: Faulty) -> None:
     sqs = local.vendor("sqs")
     injector = faulty.put(
@@ -173,6 +205,17 @@ def test_a_call_is_carried_out_twice(local: Local, bucket: str, queue: str, faul
     assert faulty.fired(injector) == ["duplicate", "duplicate"]
     faulty.off()
     assert _get(local, bucket, "twice") == BODY
+
+
+def test_a_message_that_is_held_back_comes_after_the_next(local: Local, faulty: Faulty) -> None:
+    messages = _messages(local)
+    faulty.put({"kind": "reorder", "service": "queue", "operation": "PutMessage", "seconds": 30, "most": 1})
+    first = threading.Thread(target=lambda: messages.send_message("first"))
+    first.start()
+    first.join(0.3)
+    messages.send_message("second")
+    first.join(10)
+    assert [one.content for one in messages.receive_messages()] == ["second", "first"]
 
 
 def test_the_next_call_overtakes_one_that_is_held_back(local: Local, bucket: str, faulty: Faulty) -> None:

@@ -160,3 +160,22 @@ def test_a_removed_account_comes_back_empty(local: Local) -> None:
         retry_total=0,
     )
     assert [c.name for c in service.list_containers()] == []
+
+
+def test_release_does_what_time_would_to_every_hidden_message(local: Local) -> None:
+    who = local.identity("waiting")
+    scope, client = queue(local, who)
+    local.assign(who, QUEUE_CONTRIBUTOR, scope)
+    local.run(local.cloud.release())  # what other tests left
+    client.send_message("later", visibility_timeout=3600)
+    client.send_message("taken")
+    client.send_message("given back, for an hour")
+    client.send_message("gone")
+    taken = {one.content: one for one in client.receive_messages(visibility_timeout=3600)}
+    client.update_message(taken["given back, for an hour"], visibility_timeout=3599)
+    client.delete_message(taken["gone"])
+    assert list(client.receive_messages()) == []
+    assert local.run(local.cloud.release()) == 3
+    assert {one.content for one in client.receive_messages()} == {"later", "taken", "given back, for an hour"}
+    with pytest.raises(HttpResponseError):
+        client.delete_message(taken["taken"])  # it is somebody else's now

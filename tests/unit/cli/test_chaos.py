@@ -14,9 +14,9 @@ from localcloud.session.chaos_report import CampaignReport, RunReport, added_up
 
 def _run(seed: int, *wrong: str) -> RunReport:
     return RunReport(
-        seed=seed, schedule="storm", fired={"cut": 3}, files=22, rows_in=10, rows_out=10 - len(wrong), dead=0, died={},
-        lost=len(wrong), doubled_unanswered=0, doubled_killed=0, doubled_corrupt=0, doubled=0, kills=0, invocations=1,
-        seconds=1.0, wrong=list(wrong), replay=f"./millrace chaos log_ingest --schedule storm --seed {seed} --runs 1",
+        seed=seed, schedule="storm", fired={"cut": 3}, rounds=1, seconds=1.0, notes=[], wrong=list(wrong),
+        counts={"files": 22, "rows_in": 10, "rows_out": 10 - len(wrong), "lost": len(wrong)},
+        replay=f"./millrace chaos log_ingest --schedule storm --seed {seed} --runs 1",
     )  # fmt: skip
 
 
@@ -44,7 +44,8 @@ def test_a_lost_record_is_exit_1_and_names_its_replay(
     code = _millrace(monkeypatch, "log_ingest", "--seed", "5", "--runs", "2", "--schedule", "storm", "--json")
     out, err = capsys.readouterr()
     report = json.loads(out)
-    assert (code, report["lost"], report["failed"]) == (len(wrong), len(wrong), [6] if wrong else [])
+    assert (code, report["counts"]["lost"], report["failed"]) == (len(wrong), len(wrong), [6] if wrong else [])
+    assert (report["fired"], report["counts"]["rows_in"]) == ({"cut": 6}, 20)
     assert ("./millrace chaos log_ingest --schedule storm --seed 6 --runs 1" in err) == bool(wrong)
     assert (asked["system"], list(asked["seeds"]), [one.name for one in asked["schedules"]]) == (
         "log_ingest",
@@ -67,6 +68,9 @@ def test_wrong_usage_says_what_is_known(
     assert "name it with --schedule" in capsys.readouterr().err
 
 
-def test_the_schedules_can_be_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _millrace(monkeypatch, "log_ingest", "--list", "--json") == 0
+@pytest.mark.parametrize("system", ["log_ingest", "alma_analytics"])
+def test_the_schedules_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], system: str
+) -> None:
+    assert _millrace(monkeypatch, system, "--list", "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) >= 20

@@ -1,15 +1,17 @@
 """Faults as data: what is accepted, what is refused and how, and that the same seed decides the same."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from localcloud.faults.fault import Fault, Schedule
+from localcloud.faults.fault import Fault, Kind, Schedule
 from localcloud.faults.injector import Injector
+from localcloud.outside.alma.campaign import Given
 from localcloud.session.chaos import schedules_of
 
+MAY_FAIL = {"token-expires-always", "page-repeated-always", "column-renamed", "rows-cut"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, "rate or every must be set, one of them, got 0.0, 0"),
     ({"rate": 0.5, "every": 2}, "rate or every must be set, one of them"),
@@ -23,6 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"rate": 1, "kind": "cut", "status": 500}, "status and code are for refuse and throttle"),
     ({"rate": 1, "status": 200}, "status must be 400 to 599"),
     ({"rate": 1, "kind": "expire", "service": "identity"}, "expire must name a service that takes tokens"),
+    ({"rate": 1, "process": "alma-updater"}, "process is for kill, got 'alma-updater'"),
     ({"rate": 1, "kind": "explode"}, "Invalid enum value 'explode'"),
     ({"rate": 1, "percent": 3}, "unknown field `percent`"),
 ]
@@ -84,3 +87,16 @@ def test_the_schedules_of_log_ingest_are_of_many_kinds() -> None:
     assert len({one.name for one in schedules}) == len(schedules) >= 20
     kinds = {fault.kind for one in schedules for fault in one.faults}
     assert kinds == {"refuse", "throttle", "delay", "cut", "duplicate", "reorder", "corrupt", "expire", "kill"}
+
+
+def test_the_schedules_of_alma_analytics_say_what_is_given_and_what_may_fail() -> None:
+    schedules = schedules_of("alma_analytics")
+    assert len({one.name for one in schedules}) == len(schedules) >= 50
+    assert {fault.kind for one in schedules for fault in one.faults} == set(get_args(Kind))
+    killed = {fault.process for one in schedules for fault in one.faults if fault.kind == "kill"}
+    assert killed == {"handlers", "alma-apifetcher", "alma-dataprep", "alma-updater", "alma-notifier"}
+    for one in schedules:
+        assert one.faults or one.given, one.name
+        given = msgspec.convert(one.given, Given)
+        assert bool(one.may_fail) == (bool(given.audit.xml or given.remote.xml) or one.name in MAY_FAIL), one.name
+        re.compile(one.may_fail)
