@@ -51,8 +51,9 @@ def cross_reference(work: Work, datasets: Container, message: CrossReference) ->
         tx.execute(
             SQL["put_dataset"], {"run_id": run_id, "side": "joined", "rows": rows, "columns": columns, "blob": blob}
         )
-        machine.finish_task(tx, run_id, names.JOIN, names.ONLY, result={"rows": rows})
-        if job.rule is not None:
+        if not machine.finish_task(tx, run_id, names.JOIN, names.ONLY, result={"rows": rows}).moved:
+            pass  # another delivery did the same meanwhile, and sent what follows
+        elif job.rule is not None:
             work.send(tx, run_id, names.UPDATE_PREP, PrepareUpdates(run_id=run_id), names.PREPARE)
         else:
             work.tell(tx, run_id)

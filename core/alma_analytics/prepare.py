@@ -65,7 +65,9 @@ def prepare_updates(work: Work, datasets: Container, message: PrepareUpdates) ->
         raise LookupError(f"dataset {name}: must be there until its run is over, it is gone; retry the run")
     made = plan(rule, kept.body)
     with work.database.transaction() as tx:
-        _keep(work, tx, opened, made)
+        kept_now = _keep(work, tx, opened, made)
+    if not kept_now:
+        return work.done(run_id, left="another delivery planned its updates")
     changed = sum(not one.reason for one in made.wanted.values())
     work.outbox.flush(run_id)
     return Done(
@@ -74,11 +76,15 @@ def prepare_updates(work: Work, datasets: Container, message: PrepareUpdates) ->
     )
 
 
-def _keep(work: Work, tx: Tx, opened: Open, made: Plan) -> None:
+def _keep(work: Work, tx: Tx, opened: Open, made: Plan) -> bool:
+    """False: another delivery has kept its plan meanwhile, which is the same."""
     run_id, job = opened.run.run_id, opened.job
     todo = sorted((one for one in made.wanted.values() if not one.reason), key=lambda one: one.ids)
     refused = [one for one in made.wanted.values() if one.reason]
     state = "dry" if job.dry_run else "pending"
+    counts = {"rows": made.rows, "records": len(todo), "refused": len(refused), **made.left_out}
+    if not machine.finish_task(tx, run_id, names.PREPARE, names.ONLY, result=counts).moved:
+        return False
     with tx.cursor() as cursor, cursor.copy(SQL["copy_records"]) as copy:
         for position, one in enumerate([*todo, *refused]):
             assert job.rule is not None  # noqa: S101 - nothing is planned without one
@@ -88,16 +94,15 @@ def _keep(work: Work, tx: Tx, opened: Open, made: Plan) -> None:
                 (run_id, position, batch, job.rule.kind, list(one.ids), before, after,
                  "refused" if reason else state, reason)
             )  # fmt: skip
-    counts = {"rows": made.rows, "records": len(todo), "refused": len(refused), **made.left_out}
-    machine.finish_task(tx, run_id, names.PREPARE, names.ONLY, result=counts)
     machine.count(tx, run_id, records=len(todo))
     if job.dry_run or not todo:
         work.tell(tx, run_id)
-        return
+        return True
     batches = range(-(-len(todo) // BATCH))
     machine.open_stage(tx, run_id, names.UPDATE, [str(batch) for batch in batches])
     for batch in batches:
         work.send(tx, run_id, names.ALMA_UPDATE, UpdateRecords(run_id=run_id, batch=batch), f"update-{batch}")
+    return True
 
 
 def plan(rule: Rule, dataset: bytes) -> Plan:

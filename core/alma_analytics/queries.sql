@@ -73,9 +73,14 @@ where run_id = %(run_id)s and position = %(position)s and state in ('pending', '
   );
 
 -- name: settle_record
+-- Likewise: one that lost its turn does not know what another did since it read the record's state.
 update alma.record
 set state = %(state)s, reason = %(reason)s, before = coalesce(%(before)s, before), at = clock_timestamp()
-where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent');
+where run_id = %(run_id)s and position = %(position)s and state in ('pending', 'sent')
+  and exists (
+    select from jobs.task
+    where run_id = %(run_id)s and stage = %(stage)s and task = %(task)s and attempt = %(attempt)s and state = 'running'
+  );
 
 -- name: outcomes
 select state, coalesce(reason, '') as reason, count(*)::int as records from alma.record

@@ -100,12 +100,12 @@ class Update:
         try:
             for row in rows:
                 self._one(row, last=task.attempt >= DELIVERIES)
-        except Taken:
-            return self._done(left="another delivery goes on with it")
         except Later as later:
             return self._later(later, task.attempt)
-        except Denied as fault:
-            return Retry(str(fault))
+        except (Taken, Denied) as stop:
+            with self._work.database.transaction() as tx:
+                self._count(tx)
+            return Retry(str(stop)) if isinstance(stop, Denied) else self._done(left="another delivery goes on with it")
         with self._work.database.transaction() as tx:
             end = machine.finish_task(
                 tx, self._run_id, names.UPDATE, self._task, result=dict(self._did), requests=self._requests
@@ -117,11 +117,14 @@ class Update:
 
     def _later(self, later: Later, attempt: int) -> Outcome:
         with self._work.database.transaction() as tx:
-            machine.count(tx, self._run_id, requests=self._requests, **self._did)
+            self._count(tx)
             if later.day:
                 machine.park(tx, self._run_id, later.until, str(later))
             self._send(tx, f"again-{attempt}", later.until)
         return self._done(again=str(later))
+
+    def _count(self, tx: Any) -> None:
+        machine.count(tx, self._run_id, requests=self._requests, **self._did)
 
     def _done(self, **more: object) -> Done:
         did = self._did
@@ -178,11 +181,7 @@ class Update:
         return self._records.get(ref)
 
     def _put(self, record: Record, document: Document, found: Values) -> None:
-        at = {"run_id": self._run_id, "position": record.position, "before": Jsonb(dict(found)),
-              "stage": names.UPDATE, "task": self._task, "attempt": self._attempt}  # fmt: skip
-        with self._work.database.transaction() as tx:
-            if not tx.execute(SQL["mark_sent"], at).rowcount:
-                raise Taken
+        self._move("mark_sent", record, before=Jsonb(dict(found)))
         record.sent, record.before = True, found
         for field, value in record.after.items():
             document.write(field, value)
@@ -190,11 +189,16 @@ class Update:
         self._records.put(record.ref, document)
 
     def _settle(self, record: Record, state: str, reason: str = "", found: Values | None = None) -> None:
-        at = {"run_id": self._run_id, "position": record.position, "state": state, "reason": reason or None,
-              "before": None if found is None else Jsonb(dict(found))}  # fmt: skip
+        before = None if found is None else Jsonb(dict(found))
+        self._move("settle_record", record, state=state, reason=reason or None, before=before)
+        self._did[state] += 1
+
+    def _move(self, statement: str, record: Record, **values: object) -> None:
+        """The record's state, as long as the batch is ours. Raises Taken."""
+        mine = {"run_id": self._run_id, "stage": names.UPDATE, "task": self._task, "attempt": self._attempt}
         with self._work.database.transaction() as tx:
-            settled = tx.execute(SQL["settle_record"], at).rowcount
-        self._did[state] += settled
+            if not tx.execute(SQL[statement], {**mine, "position": record.position, **values}).rowcount:
+                raise Taken
 
 
 def _changed_since(before: Values, found: Values) -> str:

@@ -76,7 +76,10 @@ class TokenQueueAccess:
 
     def queue(self, service_uri: str, queue: str, client_id: str | None) -> QueueClient:
         """The host's own client."""
-        return QueueClient(self._session, service_uri, queue, lambda: self._bearer(client_id))
+        return QueueClient(
+            self._session, service_uri, queue, lambda: self._bearer(client_id),
+            forget=lambda: self._forget(client_id),
+        )  # fmt: skip
 
     def ear(self, service_uri: str, queue: str) -> AbstractContextManager[asyncio.Event]:
         """The door rings with the account's name, which a path-style address ends with."""
@@ -92,6 +95,9 @@ class TokenQueueAccess:
             token = self._issue(client_id, _AUDIENCE)
             self._tokens[client_id] = token, time.time() + _LIFETIME_S
         return {"Authorization": f"Bearer {token}"}
+
+    def _forget(self, client_id: str | None) -> None:
+        self._tokens.pop(client_id, None)
 
     def client(self, service_uri: str, queue: str, client_id: str | None) -> SdkQueueClient:
         """Microsoft's client, for other work than a host's; whoever asks for it closes it."""

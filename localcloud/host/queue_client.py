@@ -22,6 +22,8 @@ VERSION = "2021-12-02"
 _TRIES = 4
 _FIRST_WAIT_S = 0.1
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_UNAUTHORIZED = 401
+"""A token that is good no more; for a role that is missing it is 403."""
 _LIMIT_S = 30.0
 
 
@@ -76,10 +78,18 @@ class QueueClient:
     """One queue. Methods raise QueueError."""
 
     def __init__(
-        self, session: QueueSession, service_uri: str, name: str, headers: Callable[[], dict[str, str]]
+        self,
+        session: QueueSession,
+        service_uri: str,
+        name: str,
+        headers: Callable[[], dict[str, str]],
+        *,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
-        """`headers`: those of the caller's identity, asked for each call."""
-        self._session, self._headers = session, headers
+        """`headers`: those of the caller's identity, asked for each call; `forget`: its token was refused, the next
+        call needs another.
+        """
+        self._session, self._headers, self._forget = session, headers, forget
         self._url = f"{service_uri.rstrip('/')}/{name}"
         self.name = name
 
@@ -134,7 +144,9 @@ class QueueClient:
             if answer.status < 300:
                 return answer
             failure = QueueError(f"{answer.status} {answer.code}", status=answer.status, code=answer.code)
-            if answer.status not in _PASSING:
+            if answer.status == _UNAUTHORIZED:
+                self._forget()
+            elif answer.status not in _PASSING:
                 break
         raise failure
 

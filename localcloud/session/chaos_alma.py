@@ -130,11 +130,13 @@ class AlmaTrial:
         """Waits; how many messages are hidden then."""
         deadline, seen = time.monotonic() + RUN_S, 0
         while seen < 2:
-            if time.monotonic() > deadline:
-                raise LocalCloudError(f"chaos: a handler still runs after {RUN_S} s; see its log")
             status = self._stack.status()
-            visible = sum(queue.active for queue in status.queues if not queue.dead_letters)
-            seen = 0 if status.busy or visible else seen + 1
+            busy = [f"{app.name}: {app.in_flight} at work" for app in status.apps if app.in_flight]
+            busy += [f"{queue.name}: {queue.active} to take" for queue in status.queues
+                     if queue.active and not queue.dead_letters]  # fmt: skip
+            if time.monotonic() > deadline:
+                raise LocalCloudError(f"chaos: still moving after {RUN_S} s: {', '.join(busy)}; see the logs")
+            seen = 0 if status.busy or busy else seen + 1
             if not seen:
                 time.sleep(POLL_S)
         return status.in_flight

@@ -74,12 +74,12 @@ def test_each_record_of_alma_is_updated_once_or_listed_and_people_are_told_once(
     project: Project, tmp_path: Path
 ) -> None:
     (tmp_path / "weather.yaml").write_text(ALMA)
-    report = project.json("chaos", "alma_analytics", "--schedule", str(tmp_path / "weather.yaml"), "--runs", "4")
+    report = project.json("chaos", "alma_analytics", "--schedule", str(tmp_path / "weather.yaml"), "--runs", "2")
     for run in report["runs"]:
         counts = run["counts"]
         assert run["wrong"] == []
         assert (counts["lost"], counts["doubled"], counts["letters"]) == (0, 0, 1)
-    killed, refused, *_ = report["runs"]
+    killed, refused = report["runs"]
     assert (killed["counts"]["failed"], refused["counts"]["failed"]) == (0, 1)
     assert killed["fired"]["kill"] == 1
     assert {"cut", "duplicate"} <= killed["fired"].keys()

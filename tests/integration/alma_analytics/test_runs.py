@@ -104,6 +104,20 @@ def test_a_calm_run_updates_what_differs_and_tells_its_people(database: Database
 
 
 @pytest.mark.parametrize("seed", range(12))
+def test_two_instances_at_once_lose_and_double_nothing(database: Database, seed: int) -> None:
+    weather = Weather(
+        seed=seed, kill=0.005, double=0.9, overlap=0.3, turn_lost=0.5, throttled=0.03, lost_answer=0.02, expired=0.03,
+        repeats=0.02,
+    )  # fmt: skip
+    world = World(database, weather)
+    wanted = library(world)
+    world.start(JOB)
+    world.run()
+    assert world.overlapped > 0
+    check(world, database, wanted)
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_weather_loses_and_doubles_nothing(database: Database, seed: int) -> None:
     weather = Weather(
         seed=seed, kill=0.01, double=0.1, throttled=0.03, lost_answer=0.02, broken=0.03, expired=0.03, repeats=0.03,

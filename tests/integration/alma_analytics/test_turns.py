@@ -7,23 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 
+from core.clients.faults import Transient
 from tests.integration.alma_analytics.test_runs import JOB, check, library, rows_of
-from tests.integration.alma_analytics.world import Killed, Message, Weather, World
+from tests.integration.alma_analytics.world import Killed, Message, Weather, World, lose_turns
 from tests.postgres import Database
 
 pytestmark = pytest.mark.migrations("core/jobs/migrations", "core/alma_analytics/migrations")
-
-
-def lose_turns(database: Database) -> None:
-    """Ends every connection that waits inside a transaction: those that hold a turn."""
-    with database.connect() as connection:
-        connection.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
-            "where state = 'idle in transaction' and pid <> pg_backend_pid() and datname = current_database()"
-        )
 
 
 def deliver_until(world: World, wanted: Callable[[Message], bool]) -> Message:
@@ -58,7 +49,7 @@ def deliver_while(world: World, database: Database, message: Message, other: Cal
         other()
 
     interrupt(monkeypatch, world.alma, call, meanwhile)
-    with pytest.raises(psycopg.OperationalError):  # the turn's end
+    with pytest.raises(Transient):  # the turn's end
         world._handle(message)
 
 

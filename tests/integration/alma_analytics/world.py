@@ -1,7 +1,8 @@
 """A small world for whole runs in one process: the real steps, job tables and PostgreSQL; Alma, queues, blobs and mail
 that keep the promises of the real ones, and break what those may break. A seed gives the same weather each time.
 
-Any call of a step may be its last: the process "dies" before or after it, and its message comes again.
+Any call of a step may be its last: the process "dies" before or after it, and its message comes again. And in any call
+another delivery may take place, with the turn of the first one lost or not: what two instances do at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 
 from core.alma_analytics import clean_up, combine, cross_reference, notify, prepare
 from core.alma_analytics.fetch import Fetch
@@ -35,6 +37,15 @@ from tests.postgres import Database
 
 TRIES = 5
 QUEUES = ("api-fetch", "data-combine", "cross-reference", "update-prep", "alma-update", "report-email", "cleanup")
+
+
+def lose_turns(database: Database) -> None:
+    """Ends every connection that waits inside a transaction: those that hold a turn."""
+    with database.connect() as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+            "where state = 'idle in transaction' and pid <> pg_backend_pid() and datname = current_database()"
+        )
 
 
 class Killed(BaseException):
@@ -62,20 +73,28 @@ class Weather:
     removed: float = 0.0
     day_ends_after: int = 0
     """Requests a day; 0: no limit."""
+    overlap: float = 0.0
+    """Another message is delivered in the middle of a call …"""
+    turn_lost: float = 0.0
+    """… and the connections that hold turns end first."""
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.calm = False
+        self.meanwhile: Callable[[], None] | None = None
+        """Delivers another message."""
 
     def strikes(self, chance: float) -> bool:
         return not self.calm and self.random.random() < chance
 
     @contextmanager
-    def maybe_last(self) -> Iterator[None]:
+    def maybe_last(self, *, overlaps: bool = True) -> Iterator[None]:
         """A call that the process may not live to make, or to see answered."""
         if self.strikes(self.kill / 2):
             raise Killed
+        if overlaps and self.meanwhile and self.strikes(self.overlap):
+            self.meanwhile()
         yield
         if self.strikes(self.kill / 2):
             raise Killed
@@ -161,7 +180,8 @@ class Alma:
             return Document(dict(self.records[ref.ids]))
 
     def put(self, ref: Ref, document: Any) -> None:
-        with self.weather.maybe_last():
+        # Nothing overlaps: a change on its way that another instance cannot see yet is Alma's to prevent, not ours.
+        with self.weather.maybe_last(overlaps=False):
             self._count()
             if self.weather.strikes(self.weather.edited):
                 self.edits.add(ref.ids)
@@ -236,7 +256,7 @@ class Mailbox:
         return idempotency_key
 
 
-@dataclass
+@dataclass(eq=False)
 class Message:
     """On a queue."""
 
@@ -260,21 +280,27 @@ class World:
         self.poison: list[Message] = []
         self.deliveries = 0
         self.killed = 0
+        self.overlapped = 0
+        self._in_hand: list[Message] = []
+        weather.meanwhile = self._meanwhile
 
     @contextmanager
     def transaction(self) -> Iterator[Tx]:
         """The database, which a process that dies leaves before or after its commit."""
-        with self.weather.maybe_last(), self._database.connect() as connection:
-            yield connection
-            if self.weather.strikes(self.weather.kill / 2):
-                raise Killed
+        try:
+            with self.weather.maybe_last(), self._database.connect() as connection:
+                yield connection
+                if self.weather.strikes(self.weather.kill / 2):
+                    raise Killed
+        except psycopg.OperationalError as error:
+            raise Transient(str(error)) from error
 
     def sender(self, name: str) -> Any:
         world = self
 
         class Sender:
             def send(self, body: bytes, *, delay_s: int = 0) -> None:
-                with world.weather.maybe_last():
+                with world.weather.maybe_last(overlaps=False):  # in a transaction, whose locks another would wait for
                     world.put(name, body, delay_s)
 
         return Sender()
@@ -310,16 +336,38 @@ class World:
                     return
                 self.weather.calm = True
                 self.queue, self.poison = [Message(one.queue, one.body, self.clock.now) for one in self.poison], []
-            ready = [one for one in self.queue if one.visible <= self.clock.now]
+            ready = self._ready()
             if not ready:
                 self.clock.now = min(one.visible for one in self.queue)
                 continue
             self._deliver(self.weather.random.choice(ready))
         raise AssertionError(f"still {len(self.queue)} messages after {most} deliveries: {self.queue[:3]}")
 
+    def _ready(self) -> list[Message]:
+        """Visible, and in nobody's hand: by identity, for a doubled message equals its copy."""
+        held = {id(one) for one in self._in_hand}
+        return [one for one in self.queue if one.visible <= self.clock.now and id(one) not in held]
+
+    def _meanwhile(self) -> None:
+        """What another instance does while this one is in the middle of a call."""
+        ready = self._ready()
+        if not ready or len(self._in_hand) > 1:
+            return
+        self.overlapped += 1
+        if self.weather.strikes(self.weather.turn_lost):
+            lose_turns(self._database)
+        self._deliver(self.weather.random.choice(ready))
+
     def _deliver(self, message: Message) -> None:
         self.deliveries += 1
         message.tries += 1
+        self._in_hand.append(message)
+        try:
+            self._settle(message)
+        finally:
+            self._in_hand.remove(message)
+
+    def _settle(self, message: Message) -> None:
         try:
             outcome = self._handle(message)
         except Killed:

@@ -180,7 +180,7 @@ def test_storage_queues_deliver_twice_and_take_a_message_twice(local: Local, fau
     messages.send_message("put twice")
     messages.send_message("put once")
     faulty.put({"kind": "duplicate", "service": "queue", "operation": "GetMessages", "most": 1})
-    first = list(messages.receive_messages(visibility_timeout=3600))
+    first = list(messages.receive_messages(messages_per_page=32, visibility_timeout=3600))
     assert sorted(one.content for one in first) == ["put once", "put twice", "put twice"]
     faulty.off()
     again: list[QueueMessage] = []

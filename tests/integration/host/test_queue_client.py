@@ -20,9 +20,11 @@ class Stumbling:
     def __init__(self, *answers: int) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.tokens: list[str] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.raw_path}")
+        self.tokens.append(request.headers.get("Authorization", ""))
         status = self.answers.pop(0) if self.answers else 204
         if status == DROP:
             assert request.transport is not None
@@ -72,6 +74,21 @@ async def test_a_refusal_is_not_asked_again() -> None:
         with pytest.raises(QueueError, match="403 Code403"):
             await queue.waiting()
     assert len(server.asked) == 1
+
+
+async def test_a_token_that_is_refused_is_not_shown_again() -> None:
+    server, tokens = Stumbling(401), ["old", "new"]
+
+    def forget() -> None:
+        tokens.pop(0)
+
+    async with client(server) as queue:
+        other = QueueClient(
+            queue._session, queue._url.removesuffix("/q"), "q",
+            lambda: {"Authorization": f"Bearer {tokens[0]}"}, forget=forget,
+        )  # fmt: skip
+        await other.delete(MESSAGE)
+    assert server.tokens == ["Bearer old", "Bearer new"]
 
 
 async def test_a_service_that_is_gone_is_told_as_such() -> None:
