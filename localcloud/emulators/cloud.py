@@ -22,7 +22,8 @@ from localcloud.emulators.postgres.flexible import FlexibleServers
 from localcloud.emulators.private_files import private_folder
 from localcloud.emulators.queue_depth import QueueDepth
 from localcloud.emulators.refusals import json_reply
-from localcloud.emulators.storage import Storage, StorageService
+from localcloud.emulators.storage import Storage
+from localcloud.emulators.storage_service import StorageService
 from localcloud.emulators.vault import Vaults
 
 

@@ -18,7 +18,7 @@ from localcloud.deadletters.entry import Filter
 from localcloud.faults.fault import Schedule
 from localcloud.faults.injector import FaultReport
 from localcloud.outside.alma import journal, truth
-from localcloud.outside.alma.campaign import Given, write
+from localcloud.outside.alma.campaign import Given, overwritten, write
 from localcloud.outside.alma.settings import Settings
 from localcloud.outside.mail.store import Store
 from localcloud.session.alma import Alma, alma
@@ -91,7 +91,6 @@ class AlmaTrial:
 
     def judge(self, schedule: Schedule, report: FaultReport) -> Judged:
         """The truth about its records and rows, and the letters."""
-        del report
         whole = self._system.show(self._run_id, which="all")
         run, failed = whole.run, whole.run.state == "failed"
         entries = list(journal.read(self._folder))
@@ -113,6 +112,8 @@ class AlmaTrial:
             + _of_run(whole, schedule)
             + _of_letters(whole, [one.subject for one in letters])
         )
+        if not any(one.kind == "kill" or one.operation == "GetBib" for one in report.fired):  # each first GET was heard
+            wrong += [f"a colleague's change was overwritten: bib {one}" for one in overwritten(self._folder)]
         notes = [f"failed, as it may: {run.error}"] if failed else []
         return Judged(counts=counts, notes=notes, wrong=wrong)
 

@@ -4,18 +4,19 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
+from core.clients.alma_record import XmlDocument
 from core.messages.alma_analytics import ReportJob
 from localcloud.outside.alma import journal, meddling, sample
 from localcloud.outside.alma.data import Behaviour, Library
 from localcloud.outside.alma.meddling import Meddling
 
-NOTE: Final = "item_data.internal_note_1"
-OTHER_NOTE: Final = "item_data.internal_note_2"
+FIELDS: Final = {"item": ("item_data.internal_note_1", "item_data.internal_note_2"), "bib": ("900$a", "264$b")}
+"""By kind: the field that the job sets, and another one."""
 SIZE: Final = sample.Size(items=80, titles=30, moved=62, gone=3, changed=4, already=5)
 """57 records in two batches, seven pages."""
 NOTHING: Final = sample.Size(items=0, titles=1, moved=0, gone=0, changed=0, already=0, strangers=0)
@@ -26,6 +27,8 @@ Count = Annotated[int, Meta(ge=0)]
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`given` of a schedule of alma_analytics."""
 
+    kind: Literal["item", "bib"] = "item"
+    """What the job updates. Alma refuses a bib that was changed since it was read; of items it does not know."""
     audit: Behaviour = Behaviour()
     """What is odd about the job's own report …"""
     remote: Behaviour = Behaviour()
@@ -39,11 +42,11 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit: Annotated[int, Meta(ge=25, le=1000, multiple_of=25)] = 25
     """Rows a page."""
     deleted: Count = 0
-    """Items that somebody deletes between a GET and its PUT."""
+    """Records that somebody deletes between a GET and its PUT."""
     changed: Count = 0
-    """Items in which somebody changes another field meanwhile."""
+    """Records in which somebody changes another field meanwhile …"""
     noted: Count = 0
-    """Items in which somebody changes the very field before our GET is repeated or our PUT is made."""
+    """… or the very field that the job sets."""
     latency_ms: Annotated[float, Meta(ge=0, le=1000)] = 0
     per_second: Count = 0
     """Requests a second that Alma takes; 0: any number."""
@@ -56,7 +59,8 @@ def write(folder: Path, seed: int, given: Given) -> ReportJob:
     for part in ("records", "reports"):
         rmtree(folder / part, ignore_errors=True)
     (folder / journal.FILE).unlink(missing_ok=True)
-    sample.write(folder, seed, NOTHING if given.empty else SIZE)
+    size = msgspec.structs.replace(SIZE, titles=SIZE.items) if given.kind == "bib" else SIZE
+    sample.write(folder, seed, NOTHING if given.empty else size)
     library = Library(folder)
     _rewrite(library, sample.AUDIT, given.headings, given.audit, _filler(given.filler))
     _rewrite(library, sample.REMOTE, given.headings, given.remote, [])
@@ -78,16 +82,28 @@ def _filler(count: int) -> list[list[str]]:
 
 def _meddling(library: Library, seed: int, given: Given) -> list[Meddling]:
     """Each happens once in the stand-in's life, so that its value names the seed."""
-    names = library.names("item")
+    names = library.names(given.kind)
+    field, other = FIELDS[given.kind]
     chosen = iter(random.Random(seed).sample(names, len(names)))  # noqa: S311 - reproducible data
-    kinds = (
-        [("delete", NOTE)] * given.deleted + [("change", OTHER_NOTE)] * given.changed + [("change", NOTE)] * given.noted
-    )
+    done = [("delete", field)] * given.deleted + [("change", other)] * given.changed + [("change", field)] * given.noted
     return [
-        Meddling(kind="item", id=name, action="delete" if action == "delete" else "change", field=field,
+        Meddling(kind=given.kind, id=name, action="delete" if action == "delete" else "change", field=what,
                  value=f"von Hand, Seed {seed}")
-        for (action, field), name in zip(kinds, chosen, strict=False)
+        for (action, what), name in zip(done, chosen, strict=False)
     ]  # fmt: skip
+
+
+def overwritten(folder: Path) -> list[str]:
+    """Bibs in which a colleague's change is not there any more, though Alma itself would have refused to lose it."""
+    library = Library(folder)
+    happened = {entry.what for entry in journal.read(folder) if entry.operation == "Meddle" and entry.code == "change"}
+    lost = []
+    for one in msgspec.json.decode((folder / meddling.FILE).read_bytes(), type=list[Meddling]):
+        body = library.record("bib", one.id)
+        if one.kind == "bib" and f"bib {one.id}" in happened and body is not None:
+            values = XmlDocument(body).read(one.field)
+            lost += [one.id] if values != one.value else []
+    return lost
 
 
 def _job(seed: int, given: Given) -> ReportJob:
@@ -103,7 +119,11 @@ def _job(seed: int, given: Given) -> ReportJob:
     for side in ("report", "other"):
         job[side] |= {"limit": given.limit, "key": named(job[side]["key"])}
     job["columns"] = [named(one) for one in job["columns"]]
-    job["rule"]["ids"] = [named(one) for one in job["rule"]["ids"]]
-    for change in job["rule"]["set"]:
+    rule = job["rule"]
+    rule["ids"] = [named(one) for one in rule["ids"]]
+    for change in rule["set"]:
         change |= {"column": named(change["column"]), "now": named(change["now"])}
+    if given.kind == "bib":  # the report does not show what they hold
+        change = {"field": FIELDS["bib"][0], "column": rule["set"][0]["column"]}
+        rule |= {"kind": "bib", "ids": rule["ids"][:1], "set": [change]}
     return msgspec.convert(job, ReportJob)
