@@ -67,13 +67,18 @@ def _by_hand(screen: Screen, schedule: "Schedule | None", seed: int) -> None:
     counts = Counter(f"{one.kind} {one.service}/{one.operation}" for one in report.fired)
     screen.document({"on": schedule.name if schedule else "", "fired": counts})
     screen.text(f"{schedule.name} is on; next: feed, then chaos --off" if schedule else "off; what fired:")
+    if schedule and schedule.given:
+        screen.text(f"  its `given` is for a campaign's own data and changes nothing here: {', '.join(schedule.given)}")
     for what, count in counts.most_common():
         screen.text(f"  {count:>6}  {what}")
 
 
 def _list(screen: Screen, schedules: "list[Schedule]") -> None:
     screen.document(schedules)
-    rows: list[list[object]] = [[one.name, "; ".join(fault.words() for fault in one.faults)] for one in schedules]
+    rows: list[list[object]] = [
+        [one.name, "; ".join([*(fault.words() for fault in one.faults), *(f"given {what}" for what in one.given)])]
+        for one in schedules
+    ]
     screen.table(["schedule", "faults"], rows)
 
 
