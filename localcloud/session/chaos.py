@@ -101,6 +101,8 @@ def run_campaign(
                 step.tell(f"seed {seed}, {schedule.name}, {sum(bool(run.wrong) for run in runs)} failed")
                 runs.append(campaign.run(schedule, seed))
                 on_run(runs[-1])
+                if not runs[-1].counts:  # the cloud is stuck: every run to come would wait for it
+                    break
     return added_up(system, runs, time.monotonic() - began)
 
 
@@ -133,11 +135,15 @@ class Campaign:
         self._stack, self._system, self._trial = stack, system, trial
 
     def run(self, schedule: Schedule, seed: int) -> RunReport:
-        """Gives, breaks, waits, compares."""
+        """Gives, breaks, waits, compares. Without counts: it could not be brought to an end, which is wrong too."""
         began = time.monotonic()
-        self._trial.put(seed, schedule)
-        rounds, report, stuck = self._work(schedule, seed)
-        judged = self._trial.judge(schedule, report)
+        rounds, report, stuck = 0, FaultReport(), list[str]()
+        try:
+            self._trial.put(seed, schedule)
+            rounds, report, stuck = self._work(schedule, seed)
+            judged = self._trial.judge(schedule, report)
+        except LocalCloudError as error:
+            judged = Judged(counts={}, wrong=[str(error)])
         fired = Counter(one.kind for one in report.fired)
         return RunReport(
             seed=seed, schedule=schedule.name, fired=dict(fired), counts=judged.counts, rounds=rounds,
