@@ -16,16 +16,18 @@ class Apps:
         return [msgspec.defstruct("Status", ["name"])(name) for name in ("func-alma-updater-x", "func-alma-notifier-x")]
 
 
+KNOWN = "(func-alma-updater-x, func-alma-notifier-x)"
+
+
 @pytest.mark.parametrize(
     ("process", "refusal"),
     [
         ("handlers", ""),
         ("supervisor", ""),
         ("alma-updater", ""),
-        ("alma-uploader", "must be handlers, supervisor or a part of an app's name (func-alma-updater-x, "
-                          "func-alma-notifier-x), got 'alma-uploader'"),
+        ("alma-up-loader", f"must be handlers, supervisor or a part of an app's name {KNOWN}, got 'alma-up-loader'"),
     ],
-)  # fmt: skip
+)
 def test_a_kill_names_an_app_that_runs(process: str, refusal: str) -> None:
     fault = Fault(kind="kill", service="alma", process=process, rate=1)
     faults = Faults(None, Apps())  # type: ignore[arg-type]
