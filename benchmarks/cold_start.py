@@ -34,7 +34,7 @@ SETTINGS = {
 
 def run(root: Path, rounds: int) -> Bench:
     """Start the three kinds of process in turn, `rounds` times each."""
-    (plan,) = package_plans(root, "local")
+    plan = next(one for one in package_plans(root, "local") if one.app == "log-ingest")
     with tempfile.TemporaryDirectory() as folder:
         built = build(plan, root / ".millrace" / "packages", progress=lambda _message: None)
         package = unpack(built.path, Path(folder) / "package")

@@ -9,7 +9,10 @@ import typer
 from cli.project import ROOT
 from cli.screen import Screen, Step
 
-NAMES = ("log_ingest", "scaling", "growth", "package", "startup", "pulumi", "cold_start", "latency", "host")
+NAMES = (
+    *("log_ingest", "scaling", "growth", "package", "startup", "pulumi", "cold_start", "latency", "host"),
+    *("alma", "alma_quick", "parquet"),
+)
 
 
 def bench(

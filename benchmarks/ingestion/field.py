@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -128,6 +129,18 @@ class Field:
         if answer.status != 200:
             raise RuntimeError(f"the services must answer {path} with 200, got {answer.status}")
         return answer.data
+
+
+def alone(module: str, *arguments: str, environment: dict[str, str] | None = None) -> tuple[Used, float]:
+    """Runs one contestant in a process of its own: what it used, and its seconds from "go" to its end."""
+    command = [sys.executable, "-m", module, *arguments]
+    with ExitStack() as stack:
+        one = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        stack.callback(_end, one, grace_s=0)
+        _await_ready(one)
+        began = time.perf_counter()
+        out, _ = one.communicate("go\n", timeout=_LIMIT_S)
+        return _result(module, out), time.perf_counter() - began
 
 
 def _await_ready(one: subprocess.Popen[str]) -> None:
