@@ -3,6 +3,9 @@
 Alma keeps the report's cursor, and every call moves it, answered or not. So a call is announced in the database before
 it is made, and one whose answer was lost is never repeated: the report begins anew, in a new round with a cursor of its
 own. A message that comes twice finds its page kept and changes nothing.
+
+Pages come one after another, so what happens between two of them counts: statements whose answers nobody waits for
+travel with the next one (pipelines).
 """
 
 from __future__ import annotations
@@ -70,7 +73,7 @@ class Fetch:
 
     def _begin(self) -> Turn | Outcome:
         message = self._message
-        with self._work.database.transaction() as tx:
+        with self._work.database.transaction() as tx, tx.pipeline():
             opened = self._work.open(tx, names.API_FETCH, self._message)
             if not isinstance(opened, Open):
                 return opened
@@ -106,7 +109,7 @@ class Fetch:
         columns = list(page.columns)
         blob = f"{self._run_id}/{self._side}/{turn.round:02}/{turn.page:05}.json.gz"
         self._pages.put(blob, packed(columns, page.rows), kind="application/gzip")
-        with self._work.database.transaction() as tx:
+        with self._work.database.transaction() as tx, tx.pipeline():
             return self._keep(tx, turn, page, columns, blob) if self._mine(tx, turn) else self._taken(turn)
 
     def _mine(self, tx: Tx, turn: Turn) -> bool:

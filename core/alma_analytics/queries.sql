@@ -1,10 +1,8 @@
--- name: for_long
--- The turn is held by a transaction that waits while the work is done elsewhere: as long as that takes.
-set local idle_in_transaction_session_timeout = 0;
-
 -- name: alone
--- The turn at one piece of work, for as long as this transaction lasts: a process that dies gives it back at once.
-select pg_try_advisory_xact_lock(hashtextextended(%(what)s, 0)) as mine;
+-- The turn at one piece of work, for as long as this transaction lasts: a process that dies gives it back at once. The
+-- transaction waits while the work is done elsewhere, as long as that takes.
+select pg_try_advisory_xact_lock(hashtextextended(%(what)s, 0)) as mine,
+       set_config('idle_in_transaction_session_timeout', '0', true);
 
 -- name: put_fetch
 -- The first message of a report begins its row.
@@ -90,7 +88,22 @@ where run_id = %(run_id)s group by 1, 2 order by 3 desc, 1, 2;  -- always the sa
 select position, kind, ids, before, after, state, reason from alma.record where run_id = %(run_id)s order by position;
 
 -- name: reserve
--- The next moment at which a request may leave. The row's lock puts all instances in one line.
-update alma.pace set next_at = greatest(next_at, clock_timestamp()) + make_interval(secs => %(gap)s)
+-- The next moment at which a request may leave: a second after the one that left `most` requests before, and a little
+-- after the last one. The row's lock puts all instances in one line. Nobody waits for the disk: when a server that
+-- crashed is back, the second is over.
+update alma.pace
+set number = number + 1,
+    sent = (sent || greatest(clock_timestamp(),
+                             sent[cardinality(sent)] + make_interval(secs => %(gap)s),
+                             sent[cardinality(sent) + 1 - %(most)s] + make_interval(secs => %(second)s))
+           )[cardinality(sent) + 2 - %(most)s:]
 where service = 'alma'
-returning extract(epoch from next_at - make_interval(secs => %(gap)s) - clock_timestamp())::float8 as wait_s;
+returning number, extract(epoch from sent[cardinality(sent)] - clock_timestamp())::float8 as wait_s,
+          set_config('synchronous_commit', 'off', true);
+
+-- name: leave_late
+-- A request leaves now and not at its moment. No row: the one that counts on that moment has its own already.
+update alma.pace
+set sent[cardinality(sent) - (number - %(number)s)::int] = clock_timestamp()
+where service = 'alma' and number - %(number)s < least(cardinality(sent), %(most)s)
+returning set_config('synchronous_commit', 'off', true);

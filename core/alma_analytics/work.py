@@ -47,7 +47,6 @@ class Work:
     def alone(self, what: str) -> Iterator[bool]:
         """Whether this process has `what` to itself; nobody else has it until the end, or until this process dies."""
         with self.database.transaction() as guard:
-            guard.execute(SQL["for_long"])
             row = guard.execute(SQL["alone"], {"what": what}).fetchone()
             yield bool(row and row["mine"])
 
