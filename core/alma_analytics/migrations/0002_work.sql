@@ -60,9 +60,13 @@ comment on column alma.record.state is
 create unique index record_ids on alma.record (run_id, kind, ids);
 create index record_batch on alma.record (run_id, batch);
 
--- When the next request to an outside service may leave, over all instances of all apps.
+-- When the last requests to an outside service left, over all instances of all apps. The limit is one of any second:
+-- each request waits for the one that left so many before it, and one that leaves late says so.
 create table alma.pace (
     service text primary key,
-    next_at timestamptz not null
+    number  bigint not null default 0,
+    sent    timestamptz[] not null default '{}'
 );
-insert into alma.pace values ('alma', now());
+comment on column alma.pace.number is 'of the last request, counted from 1';
+comment on column alma.pace.sent is 'when the last ones left or are to leave, oldest first; as many as the limit allows';
+insert into alma.pace (service) values ('alma');
