@@ -1,0 +1,140 @@
+"""What the protocol may ask of the broker. `service.Service` is the one that answers; the protocol sees no more than this."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from localcloud.emulators.service_bus.broker.model import (
+    Any_,
+    BrokerError,
+    Counts,
+    Delivery,
+    Envelope,
+    Message,
+    Mode,
+    Outcome,
+    Rule,
+    SubQueue,
+)
+
+
+class Entity(Protocol):
+    """What the protocol needs to know of an addressed place."""
+
+    @property
+    def path(self) -> str:
+        """Canonical: as it was created, e.g. `orders/Subscriptions/eu/$DeadLetterQueue`."""
+
+    @property
+    def kind(self) -> Literal["queue", "topic", "subscription"]:
+        """Topics can only be sent to, subscriptions only received from."""
+
+    @property
+    def sub_queue(self) -> SubQueue:
+        """Empty for the entity itself."""
+
+    @property
+    def requires_session(self) -> bool:
+        """Only of the entity itself: dead-letter queues have no sessions."""
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes."""
+
+
+class Receiver(Protocol):
+    """One receiving link."""
+
+    session_id: str | None
+    """The session that was accepted, None when the entity has none."""
+
+    @property
+    def session_locked_until(self) -> float | None:
+        """End of the session's lock."""
+
+    def credit(self, count: int) -> None:
+        """Set (not add) how many deliveries may come; they may come before this returns."""
+
+    def drain(self) -> int:
+        """Deliver what there is, then give up the rest of the credit and return how much that was."""
+
+    def close(self) -> None:
+        """End it. Unsettled messages are released: available again at once, their delivery count kept."""
+
+
+class Broker(Protocol):
+    """Everything the protocol asks. Paths are case-insensitive: `q`, `t`, `t/Subscriptions/s`, each of them also with
+    `/$DeadLetterQueue` or `/$Transfer/$DeadLetterQueue`. Awaitables resolve when the change is durable. Each method
+    raises `BrokerError`: not-found for an unknown path, and what is named with it.
+    """
+
+    def entity(self, path: str) -> Entity:
+        """The addressed place."""
+
+    async def send(self, path: str, envelopes: Sequence[Envelope]) -> list[int]:
+        """All or none. Refused for quota, size, status, a missing session id. The answer holds a sequence number for
+        each, 0 for what duplicate detection dropped. A message with `scheduled` in the future is scheduled.
+        """
+
+    async def receiver(
+        self,
+        path: str,
+        *,
+        mode: Mode,
+        on_delivery: Callable[[Delivery], None],
+        on_end: Callable[[BrokerError], None],
+        session: str | Any_ | None = None,
+        identifier: str = "",
+        wait_s: float = 60.0,
+    ) -> Receiver:
+        """Open a link with no credit. With ANY it waits `wait_s` seconds for a free session (com.microsoft:timeout); a
+        named session that somebody holds is refused (session-cannot-be-locked). `on_end` tells that the link is over:
+        session lock lost, entity deleted or disabled; the receiver is closed by then.
+        """
+
+    async def settle(self, lock_token: uuid.UUID, outcome: Outcome, *, path: str | None = None) -> None:
+        """message-lock-lost when the lock is over (or, with `path`, belongs to another entity)."""
+
+    def renew(self, lock_tokens: Sequence[uuid.UUID], *, path: str | None = None) -> list[float]:
+        """New ends of the locks; message-lock-lost."""
+
+    def peek(self, path: str, from_sequence: int, count: int, session: str | None = None) -> list[Message]:
+        """Without lock, in order of sequence numbers, active, deferred and scheduled ones."""
+
+    async def receive_deferred(
+        self, path: str, sequences: Sequence[int], mode: Mode, session: str | None = None
+    ) -> list[Delivery]:
+        """message-not-found when one of them is not deferred here, or locked."""
+
+    async def schedule(self, path: str, envelopes: Sequence[Envelope], at: Sequence[float]) -> list[int]:
+        """Sequence numbers to cancel them with."""
+
+    async def cancel(self, path: str, sequences: Sequence[int]) -> None:
+        """message-not-found when one of them is not scheduled (any more)."""
+
+    async def delete_batch(self, path: str, count: int, enqueued_before: float) -> int:
+        """Delete up to `count` of the oldest active messages that nobody holds (purge); returns how many."""
+
+    def get_session_state(self, path: str, session: str) -> bytes | None:
+        """The session's lock must be held (session-lock-lost)."""
+
+    async def set_session_state(self, path: str, session: str, state: bytes | None) -> None:
+        """The session's lock must be held."""
+
+    def renew_session(self, path: str, session: str) -> float:
+        """New end of the session's lock."""
+
+    def list_sessions(self, path: str, updated_since: float | None, skip: int, top: int) -> list[str]:
+        """Sessions that hold messages or state; with a time those whose state was set after it."""
+
+    async def add_rule(self, path: str, rule: Rule) -> None:
+        """Path of a subscription; entity-already-exists, argument-error with the place of the fault in a filter."""
+
+    async def remove_rule(self, path: str, name: str) -> None:
+        """not-found."""
+
+    def rules(self, path: str, skip: int = 0, top: int = 100) -> list[Rule]:
+        """In order of creation."""
+
+    def counts(self, path: str) -> Counts:
+        """Runtime counts of the entity (for a topic, scheduled only)."""
