@@ -1,5 +1,6 @@
-"""What the protocol may ask of the broker. `service.Service` is the one that answers; the protocol sees no more than this."""
+"""What the protocol may ask of the broker: it sees no more than this. `service.Service` answers."""
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
@@ -62,23 +63,30 @@ class Receiver(Protocol):
         """End it. Unsettled messages are released: available again at once, their delivery count kept."""
 
 
+Path = str | Entity
+
+
 class Broker(Protocol):
     """Everything the protocol asks. Paths are case-insensitive: `q`, `t`, `t/Subscriptions/s`, each of them also with
-    `/$DeadLetterQueue` or `/$Transfer/$DeadLetterQueue`. Awaitables resolve when the change is durable. Each method
-    raises `BrokerError`: not-found for an unknown path, and what is named with it.
+    `/$DeadLetterQueue` or `/$Transfer/$DeadLetterQueue`. An entity got before is a path too. Methods act
+    at once; nothing may be told to a client before what `durable()` gives. Each raises `BrokerError`: not-found for an
+    unknown path, and what is named with it.
     """
 
     def entity(self, path: str) -> Entity:
         """The addressed place."""
 
-    async def send(self, path: str, envelopes: Sequence[Envelope]) -> list[int]:
+    def durable(self) -> asyncio.Future[None] | None:
+        """Resolves when all that was done before is in the log; None: it is already."""
+
+    def send(self, path: Path, envelopes: Sequence[Envelope]) -> list[int]:
         """All or none. Refused for quota, size, status, a missing session id. The answer holds a sequence number for
         each, 0 for what duplicate detection dropped. A message with `scheduled` in the future is scheduled.
         """
 
     async def receiver(
         self,
-        path: str,
+        path: Path,
         *,
         mode: Mode,
         on_delivery: Callable[[Delivery], None],
@@ -92,49 +100,49 @@ class Broker(Protocol):
         session lock lost, entity deleted or disabled; the receiver is closed by then.
         """
 
-    async def settle(self, lock_token: uuid.UUID, outcome: Outcome, *, path: str | None = None) -> None:
+    def settle(self, lock_token: uuid.UUID, outcome: Outcome, *, path: Path | None = None) -> None:
         """message-lock-lost when the lock is over (or, with `path`, belongs to another entity)."""
 
-    def renew(self, lock_tokens: Sequence[uuid.UUID], *, path: str | None = None) -> list[float]:
+    def renew(self, lock_tokens: Sequence[uuid.UUID], *, path: Path | None = None) -> list[float]:
         """New ends of the locks; message-lock-lost."""
 
-    def peek(self, path: str, from_sequence: int, count: int, session: str | None = None) -> list[Message]:
+    def peek(self, path: Path, from_sequence: int, count: int, session: str | None = None) -> list[Message]:
         """Without lock, in order of sequence numbers, active, deferred and scheduled ones."""
 
-    async def receive_deferred(
-        self, path: str, sequences: Sequence[int], mode: Mode, session: str | None = None
+    def receive_deferred(
+        self, path: Path, sequences: Sequence[int], mode: Mode, session: str | None = None
     ) -> list[Delivery]:
         """message-not-found when one of them is not deferred here, or locked."""
 
-    async def schedule(self, path: str, envelopes: Sequence[Envelope], at: Sequence[float]) -> list[int]:
+    def schedule(self, path: Path, envelopes: Sequence[Envelope], at: Sequence[float]) -> list[int]:
         """Sequence numbers to cancel them with."""
 
-    async def cancel(self, path: str, sequences: Sequence[int]) -> None:
+    def cancel(self, path: Path, sequences: Sequence[int]) -> None:
         """message-not-found when one of them is not scheduled (any more)."""
 
-    async def delete_batch(self, path: str, count: int, enqueued_before: float) -> int:
+    def delete_batch(self, path: Path, count: int, enqueued_before: float) -> int:
         """Delete up to `count` of the oldest active messages that nobody holds (purge); returns how many."""
 
-    def get_session_state(self, path: str, session: str) -> bytes | None:
+    def get_session_state(self, path: Path, session: str) -> bytes | None:
         """The session's lock must be held (session-lock-lost)."""
 
-    async def set_session_state(self, path: str, session: str, state: bytes | None) -> None:
+    def set_session_state(self, path: Path, session: str, state: bytes | None) -> None:
         """The session's lock must be held."""
 
-    def renew_session(self, path: str, session: str) -> float:
+    def renew_session(self, path: Path, session: str) -> float:
         """New end of the session's lock."""
 
-    def list_sessions(self, path: str, updated_since: float | None, skip: int, top: int) -> list[str]:
+    def list_sessions(self, path: Path, updated_since: float | None, skip: int, top: int) -> list[str]:
         """Sessions that hold messages or state; with a time those whose state was set after it."""
 
-    async def add_rule(self, path: str, rule: Rule) -> None:
+    def add_rule(self, path: Path, rule: Rule) -> None:
         """Path of a subscription; entity-already-exists, argument-error with the place of the fault in a filter."""
 
-    async def remove_rule(self, path: str, name: str) -> None:
+    def remove_rule(self, path: Path, name: str) -> None:
         """not-found."""
 
-    def rules(self, path: str, skip: int = 0, top: int = 100) -> list[Rule]:
+    def rules(self, path: Path, skip: int = 0, top: int = 100) -> list[Rule]:
         """In order of creation."""
 
-    def counts(self, path: str) -> Counts:
+    def counts(self, path: Path) -> Counts:
         """Runtime counts of the entity (for a topic, scheduled only)."""

@@ -155,7 +155,12 @@ class DeadLetter:
     properties: dict[str, Any] | None = None
 
 
-Outcome = Complete | Abandon | Defer | DeadLetter
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Back to the queue at once, as if it had never been delivered (AMQP's `released`: prefetched, not looked at)."""
+
+
+Outcome = Complete | Abandon | Defer | DeadLetter | Release
 
 
 @dataclass(frozen=True, slots=True)
