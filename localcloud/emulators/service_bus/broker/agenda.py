@@ -17,7 +17,9 @@ class Dated(Protocol):
 
 
 class Agenda:
-    """One entry for each dated thing, at its earliest time; if that work was done meanwhile, it is simply asked anew."""
+    """One entry for each dated thing, at its earliest time; if that work was done meanwhile, it is simply asked
+    anew.
+    """
 
     def __init__(self, on_earlier: Callable[[float], None] = lambda _when: None) -> None:
         """`on_earlier` hears of every new earliest time (to set the event loop's timer)."""

@@ -60,7 +60,9 @@ class Receiver(Protocol):
         """Deliver what there is, then give up the rest of the credit and return how much that was."""
 
     def close(self) -> None:
-        """End it. Unsettled messages are released: available again at once, their delivery count kept."""
+        """End it. Its session is free again, with the messages locked under it (their delivery counts kept). Where there
+        are no sessions, locks run out, as on the service: `Release` gives a message back at once.
+        """
 
 
 Path = str | Entity

@@ -1,5 +1,8 @@
-"""What every part of the broker shares: the clock, the agenda, the record of changes, and what is to be done at the end of an operation."""
+"""What every part of the broker shares: clock, agenda, record of changes, and who delivers at the end of an
+operation.
+"""
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable
@@ -10,6 +13,7 @@ from localcloud.emulators.service_bus.broker.model import Message
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.broker.backlog import Backlog
+    from localcloud.emulators.service_bus.broker.nodes import Node
 
 COUNTER_BITS: Final = 40
 NUMBER_BITS: Final = 24
@@ -33,11 +37,20 @@ class Record(Protocol):
     def session_state(self, backlog: int, session: str, state: bytes | None, when: float) -> None:
         """A session's state was set."""
 
+    def node(self, node: "Node") -> None:
+        """An entity was made or changed."""
+
+    def node_gone(self, node: "Node") -> None:
+        """It was deleted, with all it held."""
+
     def commit(self) -> None:
         """End of one change."""
 
     def flush(self) -> None:
         """Everything committed is with the operating system when this returns."""
+
+    def durable(self) -> asyncio.Future[None] | None:
+        """Resolves when everything committed is; None: it is already."""
 
 
 class Kernel:
@@ -56,7 +69,9 @@ class Kernel:
         self._counter = int.from_bytes(os.urandom(4), "big")
 
     def new_token(self, backlog: int) -> uuid.UUID:
-        """A lock token that tells whose it is; its first half is this process' own, so an old process' tokens are lost."""
+        """A lock token that tells whose it is; its first half is this process' own, so an old process' tokens are
+        lost.
+        """
         self._counter = counter = (self._counter + 1) & ((1 << COUNTER_BITS) - 1)
         return uuid.UUID(int=self._secret | backlog << COUNTER_BITS | counter)
 

@@ -1,10 +1,8 @@
-"""One receiving link: its credit, its locks, its session."""
+"""One receiving link: its credit and its session."""
 
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from localcloud.emulators.service_bus.broker.locks import Lock
 from localcloud.emulators.service_bus.broker.model import BrokerError, Delivery, Mode
 
 if TYPE_CHECKING:
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 class Link:
     """See `interface.Receiver`."""
 
-    __slots__ = ("backlog", "held", "identifier", "left", "mode", "on_delivery", "on_end", "open", "session", "waiting")
+    __slots__ = ("backlog", "identifier", "left", "mode", "on_delivery", "on_end", "open", "session", "waiting")
 
     def __init__(
         self,
@@ -36,7 +34,6 @@ class Link:
         self.waiting = False
         """In its backlog's row of links that may get the next message."""
         self.open = True
-        self.held: dict[uuid.UUID, Lock] = {}
 
     @property
     def session_id(self) -> str | None:
@@ -62,7 +59,7 @@ class Link:
         return left
 
     def close(self) -> None:
-        """Release what it holds."""
+        """See `Backlog.leave`."""
         if self.open:
             self.backlog.leave(self)
 

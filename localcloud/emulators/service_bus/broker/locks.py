@@ -1,4 +1,4 @@
-"""A message's lock: who holds it and until when."""
+"""A message's lock: until when, and under which session."""
 
 import uuid
 from typing import TYPE_CHECKING
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from localcloud.emulators.service_bus.broker.model import Message
 
 if TYPE_CHECKING:
-    from localcloud.emulators.service_bus.broker.link import Link
+    from localcloud.emulators.service_bus.broker.sessions import Session
 
 
 class Lock:
-    """Held by a link, or by nobody's link when the message was received by its sequence number."""
+    """Of a message alone, or of a message of a session: then it ends with the session's."""
 
-    __slots__ = ("link", "message", "token", "until")
+    __slots__ = ("message", "session", "token", "until")
 
-    def __init__(self, token: uuid.UUID, message: Message, link: "Link | None", until: float) -> None:
+    def __init__(self, token: uuid.UUID, message: Message, session: "Session | None", until: float) -> None:
         self.token = token
         self.message = message
-        self.link = link
+        self.session = session
         self.until = until

@@ -175,6 +175,8 @@ class Counts:
     size: int
     oldest_active: float | None = None
     """When the oldest active message was enqueued."""
+    subscriptions: int = 0
+    """Of a topic."""
 
 
 @dataclass(frozen=True, slots=True)

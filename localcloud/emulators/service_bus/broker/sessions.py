@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ from localcloud.emulators.service_bus.broker.ready import Ready
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.broker.link import Link
+    from localcloud.emulators.service_bus.broker.locks import Lock
 
 
 class Session:
     """It exists while it holds messages, state or a lock."""
 
-    __slots__ = ("count", "link", "locked_until", "name", "ready", "state", "state_set")
+    __slots__ = ("count", "held", "link", "locked_until", "name", "ready", "state", "state_set")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -23,13 +25,16 @@ class Session:
         self.count = 0
         """Messages, whatever their state."""
         self.link: Link | None = None
+        self.held: dict[uuid.UUID, Lock] = {}
         self.locked_until: float | None = None
         self.state: bytes | None = None
         self.state_set: float | None = None
 
 
 class Sessions:
-    """Any free session with messages is offered in the order in which it became so (our reading: nothing is documented)."""
+    """Any free session with messages is offered in the order in which it became so (our reading: nothing is
+    documented).
+    """
 
     def __init__(self) -> None:
         self.all: dict[str, Session] = {}
@@ -114,6 +119,10 @@ class Sessions:
     def wait(self, waiter: asyncio.Future[None], link: "Link") -> None:
         """Somebody asks for any session."""
         self._waiters[waiter] = link
+
+    def wait_first(self, waiter: asyncio.Future[None], link: "Link") -> None:
+        """It keeps its place."""
+        self._waiters = {waiter: link, **self._waiters}
 
     def next_waiter(self) -> tuple[asyncio.Future[None], "Link"] | None:
         """Who has asked longest and still waits."""

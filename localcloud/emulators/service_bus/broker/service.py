@@ -1,0 +1,350 @@
+"""The broker: `interface.Broker`, and what the administration of entities asks for. One event loop, no threads.
+
+Every method acts at once and ends with one record of all its changes; then what became available is delivered.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from localcloud.emulators.service_bus.broker import admission, browse, settlement
+from localcloud.emulators.service_bus.broker.agenda import Agenda
+from localcloud.emulators.service_bus.broker.backlog import Backlog
+from localcloud.emulators.service_bus.broker.interface import Path
+from localcloud.emulators.service_bus.broker.kernel import Kernel
+from localcloud.emulators.service_bus.broker.link import Link
+from localcloud.emulators.service_bus.broker.model import (
+    ANY,
+    Any_,
+    BrokerError,
+    Condition,
+    Counts,
+    Delivery,
+    Envelope,
+    Message,
+    Mode,
+    Outcome,
+    Rule,
+    State,
+)
+from localcloud.emulators.service_bus.broker.namespace import DEFAULT_RULE, Namespace
+from localcloud.emulators.service_bus.broker.nodes import Node, Topic
+from localcloud.emulators.service_bus.broker.options import Options, QueueOptions, SubscriptionOptions, TopicOptions
+from localcloud.emulators.service_bus.broker.recording import NoRecord, Recorder
+from localcloud.emulators.service_bus.broker.recovery import Recovery, keep, node_row
+from localcloud.emulators.service_bus.broker.replayable import ReplayableLog
+from localcloud.emulators.service_bus.broker.sessions import Session
+
+
+class Service:
+    """With a log it begins with what the log holds; without one it lives in memory."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time, log: ReplayableLog | None = None) -> None:
+        self.clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._agenda = Agenda()
+        self._kernel = Kernel(clock, self._agenda, NoRecord())
+        self.namespace = Namespace(self._kernel)
+        if log is not None:
+            recovery = Recovery(self.namespace)
+            for record in log.replay():
+                recovery.read(record)
+            recovery.finish()
+            self._kernel.record = Recorder(log, node_row)
+            log.reclaim(lambda record: keep(self.namespace, record), self._live_bytes)
+            self._kernel.finish()
+
+    def _live_bytes(self) -> int:
+        held = (backlog for backlog in self._kernel.backlogs.values())
+        return sum(backlog.size + 300 * len(backlog.messages) for backlog in held)
+
+    # -- time
+
+    def start(self) -> None:
+        """Let the running event loop's timer look after what falls due (tests with a clock of their own call
+        `tick`).
+        """
+        self._agenda.on_earlier = self._set_timer
+        self.tick()
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # Far times are looked at again every hour: a timer that runs for months would not follow the clock.
+        wait = min(max(0.0, when - self.clock()), 3600.0)
+        self._timer = asyncio.get_running_loop().call_later(wait, self.tick)
+
+    def tick(self) -> None:
+        """Do what is due now: ends of locks, expiry, schedules, idle entities."""
+        with self._operation():
+            self._agenda.run(self.clock())
+
+    def close(self) -> None:
+        """Stop the timer; the log is its owner's to close."""
+        self._agenda.on_earlier = lambda _when: None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @contextmanager
+    def _operation(self) -> Iterator[None]:
+        """What was changed is recorded even when the rest is refused: the record follows the memory."""
+        try:
+            yield
+        finally:
+            self._kernel.finish()
+
+    def durable(self) -> asyncio.Future[None] | None:
+        """See `interface.Broker`."""
+        return self._kernel.record.durable()
+
+    # -- places
+
+    def entity(self, path: str) -> Backlog:
+        """See `interface.Broker`."""
+        return self.namespace.place(path)
+
+    def _place(self, path: Path) -> Backlog:
+        if isinstance(path, Backlog):
+            if path.closed:
+                raise BrokerError(Condition.NOT_FOUND, f"The messaging entity {path.path!r} was deleted.")
+            return path
+        return self.namespace.place(path if isinstance(path, str) else path.path)
+
+    # -- sending
+
+    def send(self, path: Path, envelopes: Sequence[Envelope]) -> list[int]:
+        """See `interface.Broker`."""
+        node = self._place(path).node
+        now = self.clock()
+        admission.check(self._place(path), envelopes)
+        sequences = []
+        for envelope in envelopes:
+            if not admission.is_new(node, envelope, now):
+                sequences.append(0)
+            elif envelope.scheduled is not None and envelope.scheduled > now:
+                sequences.append(node.schedule(envelope, envelope.scheduled, now))
+            else:
+                sequences.append(node.accept(envelope, now))
+        self._kernel.finish()
+        return sequences
+
+    def schedule(self, path: Path, envelopes: Sequence[Envelope], at: Sequence[float]) -> list[int]:
+        """See `interface.Broker`."""
+        for envelope, when in zip(envelopes, at, strict=True):
+            envelope.scheduled = when
+        return self.send(path, envelopes)
+
+    def cancel(self, path: Path, sequences: Sequence[int]) -> None:
+        """See `interface.Broker`."""
+        with self._operation():
+            browse.cancel(self._place(path), sequences)
+
+    # -- receiving
+
+    async def receiver(
+        self,
+        path: Path,
+        *,
+        mode: Mode,
+        on_delivery: Callable[[Delivery], None],
+        on_end: Callable[[BrokerError], None],
+        session: str | Any_ | None = None,
+        identifier: str = "",
+        wait_s: float = 60.0,
+    ) -> Link:
+        """See `interface.Broker`."""
+        place = self._place(path)
+        admission.check_receiver(place, session)
+        link = Link(place, mode, on_delivery, on_end, identifier)
+        if session is ANY:
+            await self._next_session(place, link, wait_s)
+        elif isinstance(session, str) and place.sessions is not None:
+            found = place.sessions.of(session)
+            if found.link is not None:
+                text = f"{place.path}: session {session!r} is locked by another receiver."
+                raise BrokerError(Condition.SESSION_LOCKED, text)
+            place.accept(link, found)
+        place.node.links[link] = None
+        place.node.used = self.clock()
+        return link
+
+    async def _next_session(self, place: Backlog, link: Link, wait_s: float) -> None:
+        if place.sessions is None:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        place.sessions.wait(waiter, link)
+        self._kernel.touched[place] = None
+        self._kernel.finish()
+        try:
+            async with asyncio.timeout(wait_s):
+                await waiter
+        except TimeoutError:
+            text = f"{place.path}: no session became free within {wait_s:g} s."
+            raise BrokerError(Condition.TIMEOUT, text) from None
+        except asyncio.CancelledError:
+            if link.session is not None:
+                place.leave(link)  # it was given one in the same turn
+            raise
+        finally:
+            place.sessions.give_up(waiter)
+
+    def settle(self, lock_token: UUID, outcome: Outcome, *, path: Path | None = None) -> None:
+        """See `interface.Broker`."""
+        backlog = self._locked(lock_token, path)
+        try:
+            settlement.settle(backlog, lock_token, outcome)
+        finally:
+            self._kernel.finish()
+
+    def renew(self, lock_tokens: Sequence[UUID], *, path: Path | None = None) -> list[float]:
+        """See `interface.Broker`."""
+        return [settlement.renew(self._locked(token, path), token) for token in lock_tokens]
+
+    def _locked(self, token: UUID, path: Path | None) -> Backlog:
+        backlog = self._kernel.backlog_of(token)
+        if backlog is None or (path is not None and self._place(path) is not backlog):
+            raise BrokerError(Condition.LOCK_LOST, "The lock is over, or it belongs to another entity.")
+        return backlog
+
+    # -- by sequence number
+
+    def peek(self, path: Path, from_sequence: int, count: int, session: str | None = None) -> list[Message]:
+        """See `interface.Broker`."""
+        place = self._place(path)
+        place.node.used = self.clock()
+        return browse.peek(place, from_sequence, count, session)
+
+    def receive_deferred(
+        self, path: Path, sequences: Sequence[int], mode: Mode, session: str | None = None
+    ) -> list[Delivery]:
+        """See `interface.Broker`."""
+        place = self._place(path)
+        found = None
+        if place.sessions is not None:
+            if session is None:
+                raise BrokerError(Condition.NOT_ALLOWED, f"{place.path} has sessions: name the one of the messages.")
+            found = place.sessions.held(session, self.clock())
+        with self._operation():
+            return browse.receive_deferred(place, sequences, mode, found)
+
+    def delete_batch(self, path: Path, count: int, enqueued_before: float) -> int:
+        """See `interface.Broker`."""
+        with self._operation():
+            return browse.purge(self._place(path), count, enqueued_before)
+
+    # -- sessions
+
+    def get_session_state(self, path: Path, session: str) -> bytes | None:
+        """See `interface.Broker`."""
+        return self._session(path, session)[1].state
+
+    def set_session_state(self, path: Path, session: str, state: bytes | None) -> None:
+        """See `interface.Broker`."""
+        place, found = self._session(path, session)
+        with self._operation():
+            found.state = state
+            found.state_set = self.clock()
+            self._kernel.record.session_state(place.number, session, state, found.state_set)
+
+    def renew_session(self, path: Path, session: str) -> float:
+        """See `interface.Broker`."""
+        place, found = self._session(path, session)
+        return place.renew_session(found)
+
+    def _session(self, path: Path, session: str) -> tuple[Backlog, Session]:
+        place = self._place(path)
+        if place.sessions is None:
+            raise BrokerError(Condition.NOT_ALLOWED, f"{place.path} has no sessions.")
+        return place, place.sessions.held(session, self.clock())
+
+    def list_sessions(self, path: Path, updated_since: float | None, skip: int, top: int) -> list[str]:
+        """See `interface.Broker`."""
+        place = self._place(path)
+        every = place.sessions.all.values() if place.sessions is not None else ()
+        names = [
+            session.name
+            for session in every
+            if (session.count or session.state is not None)
+            and (updated_since is None or (session.state_set is not None and session.state_set > updated_since))
+        ]
+        return sorted(names)[skip : skip + top]
+
+    # -- rules
+
+    def add_rule(self, path: Path, rule: Rule) -> None:
+        """See `interface.Broker`."""
+        with self._operation():
+            self.namespace.add_rule(self.namespace.subscription(self._place(path).path), rule)
+
+    def replace_rule(self, path: Path, rule: Rule) -> Rule:
+        """Another rule of the same name (not-found)."""
+        with self._operation():
+            return self.namespace.add_rule(self.namespace.subscription(self._place(path).path), rule, instead=True)
+
+    def remove_rule(self, path: Path, name: str) -> None:
+        """See `interface.Broker`."""
+        with self._operation():
+            self.namespace.remove_rule(self.namespace.subscription(self._place(path).path), name)
+
+    def rules(self, path: Path, skip: int = 0, top: int = 100) -> list[Rule]:
+        """See `interface.Broker`."""
+        return self.namespace.subscription(self._place(path).path).rules()[skip : skip + top]
+
+    # -- entities
+
+    def create_queue(self, path: str, options: QueueOptions) -> Node:
+        """entity-already-exists; argument-error with everything that is wrong."""
+        with self._operation():
+            return self.namespace.create_queue(path, options)
+
+    def create_topic(self, path: str, options: TopicOptions) -> Node:
+        """entity-already-exists; argument-error with everything that is wrong."""
+        with self._operation():
+            return self.namespace.create_topic(path, options)
+
+    def create_subscription(
+        self, topic: str, name: str, options: SubscriptionOptions, rules: tuple[Rule, ...] = (DEFAULT_RULE,)
+    ) -> Node:
+        """entity-already-exists; argument-error with everything that is wrong; not-found: the topic."""
+        with self._operation():
+            return self.namespace.create_subscription(topic, name, options, rules)
+
+    def update(self, path: str, options: Options) -> Node:
+        """Other options for an entity."""
+        node = self.namespace.node(path)
+        if type(options) is not type(node.options):
+            raise BrokerError(Condition.ARGUMENT, f"{node.path} is a {node.kind}: its options are of another kind.")
+        with self._operation():
+            self.namespace.update(node, options)
+        return node
+
+    def delete(self, path: str) -> None:
+        """An entity, with all its messages."""
+        with self._operation():
+            self.namespace.delete(self.namespace.node(path))
+
+    def nodes(self) -> list[Node]:
+        """All entities, in order of their paths."""
+        return [node for _, node in sorted(self.namespace.nodes.items())]
+
+    def counts(self, path: Path) -> Counts:
+        """See `interface.Broker`."""
+        return counts(self._place(path).node)
+
+
+def counts(node: Node) -> Counts:
+    """Runtime counts. Our reading: locked and deferred messages count as active ones."""
+    dead, transfer = node.dead, node.transfer
+    active = (m.enqueued for m in node.main.messages.values() if m.state == State.ACTIVE)
+    return Counts(
+        active=node.main.active,
+        dead_letter=dead.active if dead is not None else 0,
+        scheduled=node.main.scheduled,
+        transfer=0,
+        transfer_dead_letter=transfer.active if transfer is not None else 0,
+        size=node.size,
+        oldest_active=next(active, None),
+        subscriptions=len(node.subscriptions) if isinstance(node, Topic) else 0,
+    )
