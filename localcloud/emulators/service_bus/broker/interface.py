@@ -46,8 +46,9 @@ class Entity(Protocol):
 class Receiver(Protocol):
     """One receiving link."""
 
-    session_id: str | None
-    """The session that was accepted, None when the entity has none."""
+    @property
+    def session_id(self) -> str | None:
+        """The session that was accepted, None when the entity has none."""
 
     @property
     def session_locked_until(self) -> float | None:
@@ -60,8 +61,8 @@ class Receiver(Protocol):
         """Deliver what there is, then give up the rest of the credit and return how much that was."""
 
     def close(self) -> None:
-        """End it. Its session is free again, with the messages locked under it (their delivery counts kept). Where there
-        are no sessions, locks run out, as on the service: `Release` gives a message back at once.
+        """End it. Its session is free again, with the messages locked under it (their delivery counts kept).
+        Where there are no sessions, locks run out, as on the service: `Release` gives a message back at once.
         """
 
 

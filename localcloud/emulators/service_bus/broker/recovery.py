@@ -69,18 +69,15 @@ class Recovery:
         self._namespace = namespace
         self._nodes: dict[int, Node] = {}
         self._messages: dict[int, dict[int, Message]] = {}
+        self._last: dict[int, int] = {}
+        """The highest sequence number that any record names, of messages that are gone, too: none is given twice."""
 
     def read(self, record: bytes) -> None:
         """One record's events, in order."""
         for event in decode(record):
             kind, number = event[0], event[1]
-            if kind == PUT:
-                message = message_of(event)
-                self._messages.setdefault(number, {})[message.sequence] = message
-            elif kind == REMOVE:
-                self._messages.get(number, {}).pop(event[2], None)
-            elif kind == UPDATE:
-                self._update(event)
+            if kind in (PUT, REMOVE, UPDATE):
+                self._message(event)
             elif kind == SEEN:
                 node = self._nodes.get(number)
                 if isinstance(node, Queue | Topic) and node.duplicates is not None:
@@ -91,6 +88,16 @@ class Recovery:
                 self._node(event)
             elif kind == GONE:
                 self._gone(number)
+
+    def _message(self, event: list[Any]) -> None:
+        kind, number, sequence = event[:3]
+        self._last[number // 4] = max(self._last.get(number // 4, 0), sequence)
+        if kind == PUT:
+            self._messages.setdefault(number, {})[sequence] = message_of(event)
+        elif kind == REMOVE:
+            self._messages.get(number, {}).pop(sequence, None)
+        else:
+            self._update(event)
 
     def _update(self, event: list[Any]) -> None:
         _, backlog, sequence, count, state, row = event
@@ -147,7 +154,9 @@ class Recovery:
                 continue
             for sequence in sorted(messages):
                 backlog.add(messages[sequence], record=False)
-                backlog.node.last_sequence = max(backlog.node.last_sequence, sequence)
+        for number, last in self._last.items():
+            if number in self._nodes:
+                self._nodes[number].last_sequence = max(self._nodes[number].last_sequence, last)
         for backlog in self._namespace.kernel.backlogs.values():
             for session in list(backlog.sessions.all.values()) if backlog.sessions is not None else ():
                 backlog.sessions.forget_empty(session)  # type: ignore[union-attr]  # the loop is empty without sessions

@@ -136,20 +136,44 @@ def like(value: Any, pattern: Any, escape: Any) -> bool | None:
         return None
     if escape is not None and (not isinstance(escape, str) or len(escape) != 1):
         raise FilterError(f"ESCAPE takes a text of one character, got {escape!r}")
-    return _pattern(pattern, escape).match(value) is not None
+    return _matches(value, *_segments(pattern, escape))
+
+
+def _matches(
+    value: str, first: re.Pattern[str], middle: tuple[re.Pattern[str], ...], last: re.Pattern[str] | None
+) -> bool:
+    """What stands between two % is looked for from the left once: no pattern makes this slow."""
+    start = first.match(value)
+    if start is None:
+        return False
+    if last is None:
+        return start.end() == len(value)
+    place = start.end()
+    for segment in middle:
+        found = segment.search(value, place)
+        if found is None:
+            return False
+        place = found.end()
+    return last.search(value, place) is not None
 
 
 @lru_cache(maxsize=1024)
-def _pattern(pattern: str, escape: str | None) -> re.Pattern[str]:
-    parts, plain = [], False
+def _segments(
+    pattern: str, escape: str | None
+) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...], re.Pattern[str] | None]:
+    """What stands before the first %, between two, and after the last; no last one: there is no %."""
+    parts, plain = [""], False
     for character in pattern:
         if plain or character not in ("%", "_", escape):
-            parts.append(re.escape(character))
+            parts[-1] += re.escape(character)
             plain = False
         elif character == escape:
             plain = True
         elif character == "_":
-            parts.append(".")
-        elif not parts or parts[-1] != ".*":
-            parts.append(".*")
-    return re.compile("".join(parts) + r"\Z", re.DOTALL)
+            parts[-1] += "."
+        else:
+            parts.append("")
+    first, *middle = (re.compile(part, re.DOTALL) for part in parts)
+    if not middle:
+        return first, (), None
+    return first, tuple(middle[:-1]), re.compile(f"(?:{parts[-1]})\\Z", re.DOTALL)

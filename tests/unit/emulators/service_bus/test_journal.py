@@ -1,0 +1,275 @@
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localcloud.emulators.service_bus.broker.model import (
+    DEAD_LETTER,
+    Abandon,
+    Complete,
+    CorrelationFilter,
+    DeadLetter,
+    Defer,
+    Rule,
+    SqlFilter,
+)
+from localcloud.emulators.service_bus.broker.options import QueueOptions
+from localcloud.emulators.service_bus.storage.journal import MAGIC, Journal, JournalError
+from tests.unit.emulators.service_bus.stage import Stage
+from tests.unit.emulators.service_bus.test_queues import settle
+
+
+def written(folder: Path, records: list[bytes], **options: int) -> None:
+    journal = Journal(folder, **options)
+    assert list(journal.replay()) == []
+    for record in records:
+        journal.append(record)
+        journal.flush()
+    journal.close()
+
+
+def read(folder: Path) -> list[bytes]:
+    journal = Journal(folder)
+    records = list(journal.replay())
+    journal.close()
+    return records
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("*.log"))
+
+
+def test_a_kill_at_any_byte_leaves_the_whole_records_before_it(tmp_path: Path) -> None:
+    records = [b"first", b"", b"the third " * 3]
+    written(tmp_path / "whole", records)
+    [file] = (tmp_path / "whole").glob("*.log")
+    data = file.read_bytes()
+    ends = [len(MAGIC)]
+    for record in records:
+        ends.append(ends[-1] + 8 + len(record))
+    assert ends[-1] == len(data)
+    for cut in range(len(data) + 1):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        (folder / file.name).write_bytes(data[:cut])
+        whole = sum(end <= cut for end in ends[1:])
+        journal = Journal(folder)
+        assert list(journal.replay()) == records[:whole]
+        journal.append(b"after")
+        journal.close()
+        assert read(folder) == [*records[:whole], b"after"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(min_size=1, max_size=40), st.integers(0, 200))
+def test_a_newest_file_with_rubbish_at_its_end_is_cut_there(rubbish: bytes, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        written(folder, [b"a" * (seed % 50), b"b"])
+        [file] = folder.glob("*.log")
+        with file.open("ab") as end:
+            end.write(rubbish)
+        assert read(folder)[:2] == [b"a" * (seed % 50), b"b"]
+        assert read(folder) == read(folder)
+
+
+def test_an_older_file_that_is_damaged_is_never_passed_over(tmp_path: Path) -> None:
+    written(tmp_path, [b"a" * 50, b"b" * 50], segment_bytes=40)
+    oldest = min(tmp_path.glob("*.log"))
+    data = bytearray(oldest.read_bytes())
+    data[-1] ^= 1
+    oldest.write_bytes(data)
+    with pytest.raises(JournalError, match="is damaged at byte 8"):
+        read(tmp_path)
+
+
+def test_a_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    with pytest.raises(JournalError, match="in use by another process"):
+        Journal(tmp_path)
+    journal.close()
+    Journal(tmp_path).close()
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "000000000001.log").write_bytes(b"something else entirely")
+    with pytest.raises(JournalError, match="is no log of this version"):
+        read(tmp_path)
+
+
+def test_old_segments_go_and_what_lives_in_them_stays(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=1000)
+    list(journal.replay())
+    live = {b"%05d" % number * 20 for number in (1, 5)}
+    journal.reclaim(lambda record: record if record in live else None, lambda: 200)
+    for number in range(400):
+        journal.append(b"%05d" % number * 20)
+        journal.flush()
+        assert journal.size < 2 * 200 + 7 * 1100
+    journal.close()
+    assert live <= set(read(tmp_path))
+
+
+def test_what_waits_is_told_after_the_write_and_only_once(tmp_path: Path) -> None:
+    async def scene() -> None:
+        journal = Journal(tmp_path)
+        list(journal.replay())
+        assert journal.durable() is None
+        journal.append(b"a")
+        journal.append(b"b")
+        first, second = journal.durable(), journal.durable()
+        assert first is second
+        assert first is not None
+        assert bytes_of(tmp_path) == len(MAGIC)
+        await first
+        assert bytes_of(tmp_path) == len(MAGIC) + 2 * 9
+        assert journal.durable() is None
+        journal.close()
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_is_told_and_what_was_cut_off_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        journal = Journal(tmp_path)
+        list(journal.replay())
+        real = os.write
+        left = [5]
+
+        def write(file: int, data: bytes) -> int:
+            if not left[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            taken = real(file, data[: left[0]])
+            left[0] -= taken
+            return taken
+
+        monkeypatch.setattr(os, "write", write)
+        journal.append(b"first")
+        waiter = journal.durable()
+        assert waiter is not None
+        with pytest.raises(OSError, match="No space left"):
+            await waiter
+        assert bytes_of(tmp_path) == len(MAGIC)
+        monkeypatch.setattr(os, "write", real)
+        journal.append(b"second")
+        waiter = journal.durable()
+        assert waiter is not None
+        await waiter
+        journal.close()
+
+    asyncio.run(scene())
+    assert read(tmp_path) == [b"first", b"second"]
+
+
+def reopened(stage: Stage, folder: Path, journal: Journal) -> tuple[Stage, Journal]:
+    journal.close()
+    again = Journal(folder)
+    fresh = Stage(again)
+    fresh.now = stage.now
+    return fresh, again
+
+
+def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    stage = Stage(journal)
+    stage.queue(max_delivery_count=5, requires_duplicate_detection=True)
+    stage.queue("sessions", requires_session=True)
+    stage.topic()
+    stage.subscription(default_ttl_s=90.0, forward_dead_letters_to="q")
+    stage.broker.add_rule("t/subscriptions/s", Rule("r", SqlFilter("a > @p", {"@p": 3}), "SET b = 1"))
+    stage.broker.add_rule("t/subscriptions/s", Rule("c", CorrelationFilter(label="x", properties={"k": 2.5})))
+    stage.queue("gone")
+    stage.send("gone", "x")
+    stage.broker.delete("gone")
+    stage.send("q", "a", "b", "c", "d", "e")
+    first, second, third, fourth = stage.receiver("q").take(4)
+    settle(stage, first, Complete())
+    settle(stage, second, Abandon({"n": 1}))
+    settle(stage, third, Defer())
+    settle(stage, fourth, DeadLetter("bad", "why"))
+    stage.send("sessions", "s", session_id="one")
+    stage.receiver("sessions", session="one")
+    stage.broker.set_session_state("sessions", "one", b"state")
+    stage.send("t", "match", subject="x", application_properties={"a": 4, "k": 2.5})
+
+    before = [(node.path, node.options) for node in stage.broker.nodes()]
+    stage, journal = reopened(stage, tmp_path, journal)
+    assert [(node.path, node.options) for node in stage.broker.nodes()] == before
+    found = {each.sequence: each for each in stage.broker.peek("q", 0, 10)}
+    assert sorted(found) == [2, 3, 5]
+    assert (found[2].delivery_count, found[2].envelope.application_properties) == (1, {"n": 1})
+    assert stage.broker.peek(f"q/{DEAD_LETTER}", 0, 10)[0].dead_letter_description == "why"
+    assert [rule.name for rule in stage.broker.rules("t/subscriptions/s")] == ["$Default", "r", "c"]
+    assert len(stage.names("t/subscriptions/s")) == 2
+    assert stage.send("q", "a") == [0]
+    stage.send("t", "again", subject="x", application_properties={"a": 4, "k": 2.5})
+    assert len(stage.names("t/subscriptions/s")) == 4
+    stage.receiver("sessions", session="one")
+    assert stage.broker.get_session_state("sessions", "one") == b"state"
+    assert len(stage.broker.receive_deferred("q", [3], "peek_lock")) == 1
+    assert stage.send("q", "new") == [6]
+    journal.close()
+
+
+def test_numbers_are_never_given_twice_though_every_message_is_gone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=500)
+    stage = Stage(journal)
+    stage.queue()
+    last = 0
+    for _ in range(200):
+        [last] = stage.send("q", "a")
+        settle(stage, stage.receiver("q").one(), Complete())
+        journal.flush()
+    stage, journal = reopened(stage, tmp_path, journal)
+    assert stage.send("q", "a") == [last + 1]
+    stage.broker.update("q", QueueOptions(max_delivery_count=7))
+    stage, journal = reopened(stage, tmp_path, journal)
+    assert stage.broker.nodes()[0].max_delivery_count == 7
+    journal.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from localcloud.emulators.service_bus.broker.model import Envelope
+from localcloud.emulators.service_bus.broker.options import QueueOptions
+from localcloud.emulators.service_bus.broker.service import Service
+from localcloud.emulators.service_bus.storage.journal import Journal
+
+async def main():
+    service = Service(log=Journal(Path(sys.argv[1])))
+    service.create_queue("q", QueueOptions())
+    number = 0
+    while True:
+        number += 1
+        service.send("q", [Envelope(b"%d" % number, message_id=str(number))])
+        await service.durable()
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_told_survives_sigkill(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [int(process.stdout.readline()) for _ in range(300)]
+        process.send_signal(signal.SIGKILL)
+        told += [int(line) for line in process.stdout.read().split("\n")[:-1]]
+    journal = Journal(tmp_path)
+    stage = Stage(journal)
+    sequences = [int(each.envelope.raw) for each in stage.broker.peek("q", 0, 1_000_000)]
+    assert sequences == list(range(1, len(sequences) + 1))
+    assert len(sequences) >= told[-1]
+    journal.close()
