@@ -21,6 +21,7 @@ from localcloud.emulators.service_bus.broker.model import (
     DeadLetter,
     Defer,
     Delivery,
+    Outcome,
     Release,
     State,
 )
