@@ -3,7 +3,8 @@
 It does not survive a power loss: records are handed to the operating system, not forced to the disk (no fsync).
 
 - **Records** are bytes, framed by length and CRC-32. The log knows nothing of what they say.
-- **Group commit**: what is appended during one turn of the event loop is written by one `write`.
+- **Group commit**: all that was appended is written by one `write`, when somebody asks `durable`, or else at the end of
+  the turn of the event loop.
 - **Torn tails**: a record that was cut off by a kill is cut from the newest file at the next start; nobody was told
   of it.
 - **Reclaiming**: the log is a row of segments. When it is much larger than what lives in it, the oldest segment is
@@ -41,7 +42,6 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._buffer: list[bytes] = []
         self._pending = 0
-        self._waiter: asyncio.Future[None] | None = None
         self._scheduled = False
         self._reading: Iterator[bytes] | None = None
         self._keep: Callable[[bytes], bytes | None] = lambda record: record
@@ -96,36 +96,31 @@ class Journal:
         self._scheduled = True
 
     def durable(self) -> asyncio.Future[None] | None:
-        """Resolves when all that was appended is written (OSError: it could not be, and is tried again with the next
-        commit).
+        """Write what was appended, by all since the last write, at once: without fsync, waiting for a larger group would
+        cost more than it saves (measured). None: it is written. A future that failed with OSError: it could not be, and
+        is tried again with the next write.
         """
-        if not self._buffer:
-            return None
-        if self._waiter is None:
-            self._waiter = asyncio.get_running_loop().create_future()
-        return self._waiter
+        try:
+            self.flush()
+        except OSError as error:
+            failed = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+        return None
 
     def _commit(self) -> None:
         self._scheduled = False
         try:
             self.flush()
         except OSError:
-            return  # whoever waits has been told
+            return  # whoever asks `durable` is told; the next write tries again
 
     def flush(self) -> None:
         """Write what was appended."""
         if not self._buffer:
             return
-        waiter, self._waiter = self._waiter, None
         written = self._pending
-        try:
-            self._write()
-        except OSError as error:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
-            raise
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        self._write()
         self._tidy(written)
 
     def _write(self) -> None:
