@@ -6,96 +6,26 @@ namespaces make one.
 """
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from localcloud.emulators.service_bus.broker.model import BrokerError, CorrelationFilter, Rule, SqlFilter
 from localcloud.emulators.service_bus.broker.namespace import DEFAULT_RULE
 from localcloud.emulators.service_bus.broker.options import (
     Options,
     QueueOptions,
-    Status,
     SubscriptionOptions,
     TopicOptions,
 )
 from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.management import durations
-
-Read = Callable[[Any], Any]
+from localcloud.emulators.service_bus.management.properties import CORRELATION, properties_of
 
 
 class ConfigError(Exception):
     """All that is wrong with the file, a line for each fault."""
-
-
-class _WrongValueError(ValueError):
-    """What must hold, what was got."""
-
-
-def _text(value: Any) -> str | None:
-    if not isinstance(value, str):
-        raise _WrongValueError(f"must be a text, got {json.dumps(value)}")
-    return value or None
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongValueError(f"must be true or false, got {json.dumps(value)}")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _WrongValueError(f"must be a whole number, got {json.dumps(value)}")
-    return value
-
-
-def _duration(value: Any) -> float | None:
-    return durations.parse(_text(value) or "")
-
-
-def _status(value: Any) -> Status:
-    try:
-        return Status(value)
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(Status)}, got {json.dumps(value)}") from None
-
-
-# The service's name of an option, ours, and how it is read.
-PROPERTIES: Final[dict[str, tuple[str, Read]]] = {
-    "AutoDeleteOnIdle": ("auto_delete_s", _duration),
-    "DeadLetteringOnFilterEvaluationExceptions": ("dead_letter_on_filter_errors", _flag),
-    "DeadLetteringOnMessageExpiration": ("dead_letter_on_expiration", _flag),
-    "DefaultMessageTimeToLive": ("default_ttl_s", _duration),
-    "DuplicateDetectionHistoryTimeWindow": ("duplicate_window_s", _duration),
-    "EnableBatchedOperations": ("enable_batched_operations", _flag),
-    "EnableExpress": ("enable_express", _flag),
-    "EnablePartitioning": ("enable_partitioning", _flag),
-    "ForwardDeadLetteredMessagesTo": ("forward_dead_letters_to", _text),
-    "ForwardTo": ("forward_to", _text),
-    "LockDuration": ("lock_s", _duration),
-    "MaxDeliveryCount": ("max_delivery_count", _whole),
-    "MaxMessageSizeInKilobytes": ("max_message_kib", _whole),
-    "MaxSizeInMegabytes": ("max_size_mb", _whole),
-    "RequiresDuplicateDetection": ("requires_duplicate_detection", _flag),
-    "RequiresSession": ("requires_session", _flag),
-    "Status": ("status", _status),
-    "SupportOrdering": ("support_ordering", _flag),
-    "UserMetadata": ("user_metadata", _text),
-}
-CORRELATION: Final = {
-    "ContentType": "content_type",
-    "CorrelationId": "correlation_id",
-    "Label": "label",
-    "Subject": "label",
-    "MessageId": "message_id",
-    "ReplyTo": "reply_to",
-    "ReplyToSessionId": "reply_to_session_id",
-    "SessionId": "session_id",
-    "To": "to",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,15 +171,14 @@ class _Reader:
         yield declared
 
     def _options(self, data: Any, place: str, kind: type[Options]) -> Options:
-        known = {field.name for field in fields(kind)}
-        names = {name: entry for name, entry in PROPERTIES.items() if entry[0] in known}
+        names = properties_of(kind)
         data = self._object(data, place)
         self._only(data, place, tuple(names))
         values = {}
-        for name, (field, parse) in names.items():
+        for name, known in names.items():
             if name in data:
                 try:
-                    values[field] = parse(data[name])
+                    values[known.field] = known.from_json(data[name])
                 except ValueError as error:
                     self.faults.append(f"{place}.{name}: {error}.")
         try:

@@ -96,7 +96,7 @@ class Journal:
         self._scheduled = True
 
     def durable(self) -> asyncio.Future[None] | None:
-        """Write what was appended, by all since the last write, at once: without fsync, waiting for a larger group would
+        """Write what all appended since the last write, at once: without fsync, waiting for a larger group would
         cost more than it saves (measured). None: it is written. A future that failed with OSError: it could not be, and
         is tried again with the next write.
         """
