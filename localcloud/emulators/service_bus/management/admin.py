@@ -2,7 +2,7 @@
 
     GET/PUT/DELETE /{queue or topic}, /{topic}/subscriptions/{name}, /{topic}/subscriptions/{name}/rules/{name}
     GET /$Resources/queues|topics, /{topic}/subscriptions, /{topic}/subscriptions/{name}/rules   with $skip and $top
-    GET /$namespacesinfo
+    GET /$namespaceinfo
 
 A PUT with `If-Match` changes, without it makes. Authorization rules are accepted and passed over: keys are the
 server's own.
@@ -60,9 +60,14 @@ class Administration:
         return chosen
 
     async def close(self) -> None:
-        """Stop serving."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        """Stop serving: requests under way are answered, then connections are dropped, not parted from with ceremony."""
+        if self._runner is None or self._runner.server is None:
+            return
+        transports = [connection.transport for connection in self._runner.server.connections]
+        await self._runner.cleanup()
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = unquote(request.rel_url.raw_path).strip("/")
@@ -87,7 +92,7 @@ class Administration:
         parts = path.split("/")
         lowered = [part.lower() for part in parts]
         url = f"{request.scheme}://{request.host}/{path}"
-        if request.method == "GET" and lowered == ["$namespacesinfo"]:
+        if request.method == "GET" and lowered == ["$namespaceinfo"]:
             return 200, self._namespace(url)
         if request.method == "GET" and (listed := self._list(lowered, path)) is not None:
             return 200, self._page(request, url, *listed)
@@ -178,7 +183,7 @@ class Administration:
         return 200, _rule_entry(found.rule, url)
 
     def _namespace(self, url: str) -> ET.Element:
-        made = ET.Element(f"{{{atom.SB}}}NamespaceInfo")
+        made = atom.description("NamespaceInfo")
         now = self._service.clock()
         for name, text in (
             ("CreatedTime", atom.moment(now)),

@@ -14,9 +14,6 @@ XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XSD: Final = "http://www.w3.org/2001/XMLSchema"
 COUNTS: Final = "http://schemas.microsoft.com/netservices/2011/06/servicebus"
 
-ET.register_namespace("", ATOM)
-ET.register_namespace("i", XSI)
-
 
 class XmlError(ValueError):
     """The body is not what was asked for."""
@@ -42,11 +39,16 @@ def local(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def child(parent: ET.Element, name: str, text: str | None = None, *, ns: str = SB) -> ET.Element:
-    """A new element in a parent."""
-    element = ET.SubElement(parent, f"{{{ns}}}{name}")
+def child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
+    """A new element in a parent. Namespaces are plain attributes: ElementTree's prefixes are global to a process."""
+    element = ET.SubElement(parent, name)
     element.text = text
     return element
+
+
+def description(name: str) -> ET.Element:
+    """The root of a description, with the prefixes that are used in it."""
+    return ET.Element(name, {"xmlns": SB, "xmlns:i": XSI, "xmlns:c": COUNTS, "xmlns:d6p1": XSD})
 
 
 def moment(seconds: float) -> str:
@@ -54,32 +56,32 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def entry(title: str, url: str, created: float, updated: float, description: ET.Element) -> ET.Element:
+def entry(title: str, url: str, created: float, updated: float, described: ET.Element) -> ET.Element:
     """An Atom entry."""
-    made = ET.Element(f"{{{ATOM}}}entry")
-    child(made, "id", url, ns=ATOM)
-    child(made, "title", title, ns=ATOM).set("type", "text")
-    child(made, "published", moment(created), ns=ATOM)
-    child(made, "updated", moment(updated), ns=ATOM)
-    child(child(made, "author", ns=ATOM), "name", "localhost", ns=ATOM)
-    link = child(made, "link", ns=ATOM)
+    made = ET.Element("entry", {"xmlns": ATOM})
+    child(made, "id", url)
+    child(made, "title", title).set("type", "text")
+    child(made, "published", moment(created))
+    child(made, "updated", moment(updated))
+    child(child(made, "author"), "name", "localhost")
+    link = child(made, "link")
     link.set("rel", "self")
     link.set("href", url)
-    content = child(made, "content", ns=ATOM)
+    content = child(made, "content")
     content.set("type", "application/xml")
-    content.append(description)
+    content.append(described)
     return made
 
 
 def feed(title: str, url: str, next_url: str | None, now: float, entries: Iterable[ET.Element]) -> ET.Element:
     """A page of a list."""
-    made = ET.Element(f"{{{ATOM}}}feed")
-    child(made, "title", title, ns=ATOM).set("type", "text")
-    child(made, "id", url, ns=ATOM)
-    child(made, "updated", moment(now), ns=ATOM)
+    made = ET.Element("feed", {"xmlns": ATOM})
+    child(made, "title", title).set("type", "text")
+    child(made, "id", url)
+    child(made, "updated", moment(now))
     for rel, href in (("self", url), ("next", next_url)):
         if href is not None:
-            link = child(made, "link", ns=ATOM)
+            link = child(made, "link")
             link.set("rel", rel)
             link.set("href", href)
     made.extend(entries)
@@ -107,8 +109,7 @@ def add_values(parent: ET.Element, values: dict[str, Any]) -> None:
         child(pair, "Key", key)
         kind, text = _typed(value)
         element = child(pair, "Value", text)
-        element.set(f"{{{XSI}}}type", f"d6p1:{kind}")
-        element.set("xmlns:d6p1", XSD)
+        element.set("i:type", f"d6p1:{kind}")
 
 
 def _typed(value: Any) -> tuple[str, str]:

@@ -22,7 +22,7 @@ _TARGETS: Final = ("ForwardTo", "ForwardDeadLetteredMessagesTo")
 
 def of_node(node: Node, host: str) -> ET.Element:
     """An entity's options and runtime counts."""
-    made = ET.Element(f"{{{atom.SB}}}{NAMES[node.kind]}")
+    made = atom.description(NAMES[node.kind])
     for name, known in properties_of(type(node.options)).items():
         text = known.to_xml(getattr(node.options, known.field))
         if text is not None:
@@ -45,7 +45,7 @@ def of_node(node: Node, host: str) -> ET.Element:
         ("TransferDeadLetterMessageCount", found.transfer_dead_letter),
         ("TransferMessageCount", found.transfer),
     ):
-        atom.child(details, name, str(count), ns=atom.COUNTS)
+        atom.child(details, f"c:{name}", str(count))
     atom.child(made, "EntityAvailabilityStatus", "Available")
     return made
 
@@ -78,19 +78,19 @@ def _path(target: str) -> str:
 
 def of_rule(rule: Rule) -> ET.Element:
     """A rule."""
-    made = ET.Element(f"{{{atom.SB}}}RuleDescription")
+    made = atom.description("RuleDescription")
     if isinstance(rule.filter, SqlFilter):
         _add_sql(made, rule.filter)
     else:
         _add_correlation(made, rule.filter)
     action = atom.child(made, "Action")
     if rule.action:
-        action.set(f"{{{atom.XSI}}}type", "SqlRuleAction")
+        action.set("i:type", "SqlRuleAction")
         atom.child(action, "SqlExpression", rule.action)
         atom.child(action, "CompatibilityLevel", "20")
         atom.add_values(atom.child(action, "Parameters"), rule.action_parameters)
     else:
-        action.set(f"{{{atom.XSI}}}type", "EmptyRuleAction")
+        action.set("i:type", "EmptyRuleAction")
     atom.child(made, "CreatedAt", atom.moment(rule.created))
     atom.child(made, "Name", rule.name)
     return made
@@ -99,7 +99,7 @@ def of_rule(rule: Rule) -> ET.Element:
 def _add_sql(parent: ET.Element, sql: SqlFilter) -> None:
     element = atom.child(parent, "Filter")
     kinds = {"1=1": "TrueFilter", "1=0": "FalseFilter"}
-    element.set(f"{{{atom.XSI}}}type", kinds.get("".join(sql.expression.split()), "SqlFilter"))
+    element.set("i:type", kinds.get("".join(sql.expression.split()), "SqlFilter"))
     atom.child(element, "SqlExpression", sql.expression)
     atom.child(element, "CompatibilityLevel", "20")
     atom.add_values(atom.child(element, "Parameters"), sql.parameters)
@@ -107,7 +107,7 @@ def _add_sql(parent: ET.Element, sql: SqlFilter) -> None:
 
 def _add_correlation(parent: ET.Element, wanted: CorrelationFilter) -> None:
     element = atom.child(parent, "Filter")
-    element.set(f"{{{atom.XSI}}}type", "CorrelationFilter")
+    element.set("i:type", "CorrelationFilter")
     for name in (
         "CorrelationId",
         "MessageId",
