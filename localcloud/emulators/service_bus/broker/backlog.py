@@ -9,7 +9,7 @@ import math
 import uuid
 from collections import deque
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from localcloud.emulators.service_bus.broker import settlement
 from localcloud.emulators.service_bus.broker.kernel import Kernel
@@ -21,6 +21,8 @@ from localcloud.emulators.service_bus.broker.sessions import Session, Sessions
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.broker.nodes import Node
+
+RECORD_BYTES: Final = 300  # of a log, about, beyond a message's own
 
 
 class Backlog:
@@ -83,6 +85,7 @@ class Backlog:
         self.messages[message.sequence] = message
         size = message.envelope.size
         self.size += size
+        self.kernel.live += size + RECORD_BYTES
         self.node.grow(size)
         if record:
             self.kernel.record.put(self.number, message)
@@ -111,6 +114,7 @@ class Backlog:
         del self.messages[message.sequence]
         size = message.envelope.size
         self.size -= size
+        self.kernel.live -= size + RECORD_BYTES
         self.node.grow(-size)
         self.kernel.record.remove(self.number, message.sequence)
         if message.state == State.SCHEDULED:
@@ -121,6 +125,17 @@ class Backlog:
             session = self.sessions.of(str(message.envelope.session_id))
             session.count -= 1
             self.sessions.forget_empty(session)
+
+    def remove_ready(self, message: Message) -> None:
+        """It is gone from here, and nobody took it."""
+        self.remove(message)
+        ready = self._ready
+        if self.sessions is not None:
+            session = self.sessions.all.get(str(message.envelope.session_id))
+            if session is None:
+                return
+            ready = session.ready
+        ready.removed_one(lambda other: self.messages.get(other.sequence) is other)
 
     # -- delivery
 
@@ -261,20 +276,22 @@ class Backlog:
         return until
 
     def _hand_over(self, sessions: Sessions) -> None:
-        while (asked := sessions.next_waiter()) is not None:
+        while (asked := sessions.first_waiter()) is not None:
             session = sessions.take_offer()
             if session is None:
-                sessions.wait_first(*asked)
                 return
             waiter, link = asked
+            sessions.give_up(waiter)
             self.accept(link, session)
             waiter.set_result(None)
 
     def close(self, error: BrokerError) -> None:
         """The entity is deleted: nobody waits for a session any longer."""
-        while self.sessions is not None and (asked := self.sessions.next_waiter()) is not None:
+        while self.sessions is not None and (asked := self.sessions.first_waiter()) is not None:
+            self.sessions.give_up(asked[0])
             asked[0].set_exception(error)
         self.waiting.clear()
+        self.kernel.live -= self.size + RECORD_BYTES * len(self.messages)
         self.messages.clear()
         self.held.clear()
         self.closed = True

@@ -81,5 +81,5 @@ def purge(backlog: Backlog, count: int, enqueued_before: float) -> int:
         if message.state == State.ACTIVE and message.locked_until is None and message.enqueued <= enqueued_before:
             oldest.append(message)
     for message in oldest:
-        backlog.remove(message)
+        backlog.remove_ready(message)
     return len(oldest)

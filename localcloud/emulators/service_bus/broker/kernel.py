@@ -56,12 +56,14 @@ class Record(Protocol):
 class Kernel:
     """Shared by all backlogs and nodes of one broker."""
 
-    __slots__ = ("_counter", "_secret", "agenda", "backlogs", "clock", "record", "touched")
+    __slots__ = ("_counter", "_secret", "agenda", "backlogs", "clock", "live", "record", "touched")
 
     def __init__(self, clock: Callable[[], float], agenda: Agenda, record: Record) -> None:
         self.clock = clock
         self.agenda = agenda
         self.record = record
+        self.live = 0
+        """About how many bytes of a log live."""
         self.backlogs: dict[int, Backlog] = {}
         self.touched: dict[Backlog, None] = {}
         """Backlogs with new messages: they deliver at the end of the operation."""

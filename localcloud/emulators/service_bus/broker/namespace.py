@@ -200,7 +200,7 @@ class Namespace:
         now = self.kernel.clock()
         for message in list(node.main.messages.values()):
             if message.state == State.ACTIVE and message.locked_until is None:
-                node.main.remove(message)
+                node.main.remove_ready(message)
                 node.keep(message.envelope, now, Origin(message.hops, message.sequence))
 
     def delete(self, node: Node) -> None:

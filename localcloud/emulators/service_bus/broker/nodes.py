@@ -167,11 +167,11 @@ class Node:
             text = "The message expired and was dead lettered."
             self.dead_letter(backlog, message, "TTLExpiredException", text)
         else:
-            backlog.remove(message)
+            backlog.remove_ready(message)
 
     def dead_letter(self, backlog: Backlog, message: Message, reason: str | None, description: str | None) -> None:
         """Into the dead-letter queue, or where this entity forwards its dead letters."""
-        backlog.remove(message)
+        backlog.remove_ready(message)
         target = None if isinstance(self.options, TopicOptions) else self.options.forward_dead_letters_to
         if target is not None:
             origin = Origin(message.hops, message.sequence, reason, description, self.path)

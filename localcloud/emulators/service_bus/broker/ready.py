@@ -1,6 +1,7 @@
 """The messages that may be delivered now, in order of their sequence numbers."""
 
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from localcloud.emulators.service_bus.broker.model import Message
@@ -9,14 +10,16 @@ from localcloud.emulators.service_bus.broker.model import Message
 class Ready:
     """New messages come at the end; those that come back (abandoned, released, lock over) take their old place.
 
-    A message that was removed elsewhere stays until it is popped: whoever pops checks that it is still there.
+    A message that was removed elsewhere stays until it is popped, or until about half of them are such: whoever pops
+    checks that it is still there.
     """
 
-    __slots__ = ("_back", "_fresh")
+    __slots__ = ("_back", "_fresh", "_gone")
 
     def __init__(self) -> None:
         self._fresh: deque[Message] = deque()
         self._back: list[tuple[int, Message]] = []
+        self._gone = 0
 
     def __bool__(self) -> bool:
         return bool(self._fresh or self._back)
@@ -35,9 +38,10 @@ class Ready:
             return heappop(back)[1]
         return fresh.popleft() if fresh else None
 
-    def first(self) -> Message | None:
-        """Look at the one with the lowest sequence number."""
-        back, fresh = self._back, self._fresh
-        if back and (not fresh or back[0][0] < fresh[0].sequence):
-            return back[0][1]
-        return fresh[0] if fresh else None
+    def removed_one(self, is_there: Callable[[Message], bool]) -> None:
+        """A message was removed elsewhere."""
+        self._gone += 1
+        if self._gone > 100 and 2 * self._gone > len(self._fresh) + len(self._back):
+            self._fresh = deque(message for message in self._fresh if is_there(message))
+            self._back = sorted(entry for entry in self._back if is_there(entry[1]))
+            self._gone = 0

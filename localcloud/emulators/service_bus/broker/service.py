@@ -53,12 +53,8 @@ class Service:
                 recovery.read(record)
             recovery.finish()
             self._kernel.record = Recorder(log, node_row)
-            log.reclaim(lambda record: keep(self.namespace, record), self._live_bytes)
+            log.reclaim(lambda record: keep(self.namespace, record), lambda: self._kernel.live)
             self._kernel.finish()
-
-    def _live_bytes(self) -> int:
-        held = (backlog for backlog in self._kernel.backlogs.values())
-        return sum(backlog.size + 300 * len(backlog.messages) for backlog in held)
 
     # -- time
 

@@ -120,17 +120,13 @@ class Sessions:
         """Somebody asks for any session."""
         self._waiters[waiter] = link
 
-    def wait_first(self, waiter: asyncio.Future[None], link: "Link") -> None:
-        """It keeps its place."""
-        self._waiters = {waiter: link, **self._waiters}
-
-    def next_waiter(self) -> tuple[asyncio.Future[None], "Link"] | None:
+    def first_waiter(self) -> "tuple[asyncio.Future[None], Link] | None":
         """Who has asked longest and still waits."""
         while self._waiters:
             waiter = next(iter(self._waiters))
-            link = self._waiters.pop(waiter)
             if not waiter.done():
-                return waiter, link
+                return waiter, self._waiters[waiter]
+            del self._waiters[waiter]
         return None
 
     def give_up(self, waiter: asyncio.Future[None]) -> None:

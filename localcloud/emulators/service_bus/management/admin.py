@@ -60,7 +60,7 @@ class Administration:
         return chosen
 
     async def close(self) -> None:
-        """Stop serving: requests under way are answered, then connections are dropped, not parted from with ceremony."""
+        """Stop serving: requests under way are answered, then the connections are dropped."""
         if self._runner is None or self._runner.server is None:
             return
         transports = [connection.transport for connection in self._runner.server.connections]

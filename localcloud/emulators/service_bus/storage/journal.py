@@ -55,25 +55,22 @@ class Journal:
             text = f"{folder} is in use by another process; stop that one, or give this one a folder of its own."
             raise JournalError(text) from None
         self._segments = {int(path.stem): path.stat().st_size for path in sorted(folder.glob("*.log"))}
+        self._newest = max(self._segments, default=1)
+        self.size = sum(self._segments.values())
+        """Bytes of all segments."""
         self._file = -1
 
     def replay(self) -> Iterator[bytes]:
         """All records, oldest first; then the log is ready for appending. A torn tail is cut."""
         for number in sorted(self._segments):
-            newest = number == max(self._segments)
-            yield from self._read(number, newest=newest)
-        self._open_segment(max(self._segments, default=1))
+            yield from self._read(number, newest=number == self._newest)
+        self._open_segment(self._newest)
 
     def reclaim(self, keep: Callable[[bytes], bytes | None], live: Callable[[], int]) -> None:
         """From now on old segments are given up. `keep` is asked what of a record still lives (None: nothing), `live`
         for about how many bytes live.
         """
         self._keep, self._live = keep, live
-
-    @property
-    def size(self) -> int:
-        """Bytes of all segments."""
-        return sum(self._segments.values())
 
     # -- writing
 
@@ -126,7 +123,7 @@ class Journal:
     def _write(self) -> None:
         """All or nothing: what was written in part is cut off again."""
         data = b"".join(self._buffer)
-        newest = max(self._segments)
+        newest = self._newest
         start = self._segments[newest]
         view = memoryview(data)
         try:
@@ -136,6 +133,7 @@ class Journal:
             os.ftruncate(self._file, start)
             raise
         self._segments[newest] = start + len(data)
+        self.size += len(data)
         self._buffer.clear()
         self._pending = 0
         if self._segments[newest] >= self._segment_bytes:
@@ -164,7 +162,9 @@ class Journal:
             os.ftruncate(self._file, 0)
             os.write(self._file, MAGIC)
             size = len(MAGIC)
+        self.size += size - self._segments.get(number, 0)
         self._segments[number] = size
+        self._newest = number
 
     def _read(self, number: int, *, newest: bool = False) -> Iterator[bytes]:
         path = self._path(number)
@@ -185,6 +185,7 @@ class Journal:
                 f"{path} is damaged at byte {good}: only the newest file can be cut off there by a kill."
             )
         os.truncate(path, good)
+        self.size += good - self._segments[number]
         self._segments[number] = good
 
     def _tidy(self, written: int) -> None:
@@ -209,7 +210,7 @@ class Journal:
         if self._reading is None:
             oldest = min(self._segments)
             self._path(oldest).unlink()
-            del self._segments[oldest]
+            self.size -= self._segments.pop(oldest)
 
 
 def _record(frame: bytes, read: Callable[[int], bytes]) -> bytes | None:

@@ -129,7 +129,7 @@ def test_every_fault_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read(path)
     lines = [line.removeprefix(f"{path}: UserConfig.Namespaces[0].") for line in str(caught.value).splitlines()]
-    assert lines.pop(0).startswith("Queues[0].Properties.Colour: is not known here; known are AutoDeleteOnIdle, ")
+    assert lines.pop(0).startswith("Queues[0].Properties.Colour: is not known here; known are LockDuration, ")
     assert lines == [
         "Queues[0].Properties.LockDuration: must be an ISO 8601 duration as in PT1H30M or P14D, got '1 minute'.",
         'Queues[0].Properties.MaxDeliveryCount: must be a whole number, got "3".',

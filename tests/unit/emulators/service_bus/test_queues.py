@@ -1,3 +1,4 @@
+import gc
 import uuid
 
 import pytest
@@ -12,6 +13,7 @@ from localcloud.emulators.service_bus.broker.model import (
     DeadLetter,
     Defer,
     Delivery,
+    Message,
     Outcome,
     Release,
     State,
@@ -371,6 +373,23 @@ def test_purge_takes_the_oldest_that_nobody_holds(stage: Stage) -> None:
     assert stage.names("q") == ["a", "d"]
     settle(stage, held, Complete())
     assert ids(stage.receiver("q").take(5)) == ["d"]
+
+
+@pytest.mark.parametrize("sessions", [False, True])
+def test_what_expires_unseen_leaves_nothing_in_memory(sessions: bool) -> None:
+    stage = Stage()
+    stage.queue(requires_session=sessions)
+    before = messages_in_memory()
+    for number in range(50):
+        stage.send("q", *(f"{number}-{each}" for each in range(20)), ttl=1.0, session_id="s" if sessions else None)
+        stage.after(1)
+    assert stage.broker.counts("q").active == 0
+    assert messages_in_memory() < before + 200
+
+
+def messages_in_memory() -> int:
+    gc.collect()
+    return sum(type(each) is Message for each in gc.get_objects())
 
 
 @pytest.mark.parametrize(
