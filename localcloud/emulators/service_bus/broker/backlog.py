@@ -212,9 +212,15 @@ class Backlog:
 
     def _hand_out(self, gone: list[tuple[Link, Message]]) -> None:
         """At most once: that they are gone is with the operating system before anybody gets them."""
-        if gone:
+        if not gone:
+            return
+        try:
             self.kernel.record.commit()
             self.kernel.record.flush()
+        except OSError:
+            for _, message in gone:  # nobody got them
+                self.add(message)
+            raise
         for link, message in gone:
             link.on_delivery(Delivery(None, message, None))
 

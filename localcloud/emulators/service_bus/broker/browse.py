@@ -39,8 +39,13 @@ def receive_deferred(backlog: Backlog, sequences: Sequence[int], mode: Mode, ses
         return [backlog.lock(message, session, now) for message in messages]
     for message in messages:
         backlog.remove(message)
-    backlog.kernel.record.commit()
-    backlog.kernel.record.flush()
+    try:
+        backlog.kernel.record.commit()
+        backlog.kernel.record.flush()
+    except OSError:
+        for message in messages:  # nobody got them
+            backlog.add(message)
+        raise
     return [Delivery(None, message, None) for message in messages]
 
 

@@ -63,12 +63,17 @@ def _options_of(kind: str, row: dict[str, Any]) -> Options:
 
 
 class Recovery:
-    """Read every record, then `finish`. Events about what is gone already are passed over."""
+    """Read every record, then `finish`. Records that were appended anew may stand later in the log than others that build
+    on them (a topic after its subscription), so everything is made at the end. Events about what is gone are passed
+    over.
+    """
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
-        self._nodes: dict[int, Node] = {}
+        self._rows: dict[int, list[Any]] = {}
         self._messages: dict[int, dict[int, Message]] = {}
+        self._seen: dict[int, dict[Any, float]] = {}
+        self._states: dict[int, dict[str, tuple[bytes | None, float]]] = {}
         self._last: dict[int, int] = {}
         """The highest sequence number that any record names, of messages that are gone, too: none is given twice."""
 
@@ -79,87 +84,68 @@ class Recovery:
             if kind in (PUT, REMOVE, UPDATE):
                 self._message(event)
             elif kind == SEEN:
-                node = self._nodes.get(number)
-                if isinstance(node, Queue | Topic) and node.duplicates is not None:
-                    node.duplicates.restore(event[2], event[3])
+                self._seen.setdefault(number, {})[event[2]] = event[3]
             elif kind == STATE:
-                self._session_state(event)
+                self._states.setdefault(number, {})[event[2]] = (event[3], event[4])
             elif kind == NODE:
-                self._node(event)
+                self._rows[number] = event
+                self._last[number] = max(self._last.get(number, 0), event[6])
+                self._namespace.last_number = max(self._namespace.last_number, number)
             elif kind == GONE:
                 self._gone(number)
 
     def _message(self, event: list[Any]) -> None:
         kind, number, sequence = event[:3]
         self._last[number // 4] = max(self._last.get(number // 4, 0), sequence)
+        messages = self._messages.setdefault(number, {})
         if kind == PUT:
-            self._messages.setdefault(number, {})[sequence] = message_of(event)
+            messages[sequence] = message_of(event)
         elif kind == REMOVE:
-            self._messages.get(number, {}).pop(sequence, None)
-        else:
-            self._update(event)
+            messages.pop(sequence, None)
+        elif (message := messages.get(sequence)) is not None:
+            message.delivery_count, message.state = event[3], State(event[4])
+            if event[5] is not None:
+                message.envelope = Envelope(*event[5])
 
-    def _update(self, event: list[Any]) -> None:
-        _, backlog, sequence, count, state, row = event
-        message = self._messages.get(backlog, {}).get(sequence)
-        if message is not None:
-            message.delivery_count, message.state = count, State(state)
-            if row is not None:
-                message.envelope = Envelope(*row)
+    def _gone(self, number: int) -> None:
+        self._rows.pop(number, None)
+        self._seen.pop(number, None)
+        self._namespace.last_number = max(self._namespace.last_number, number)
+        for backlog in range(4 * number, 4 * number + 3):
+            self._messages.pop(backlog, None)
+            self._states.pop(backlog, None)
 
-    def _session_state(self, event: list[Any]) -> None:
-        _, number, name, state, when = event
-        backlog = self._namespace.kernel.backlogs.get(number)
-        if backlog is not None and backlog.sessions is not None:
-            session = backlog.sessions.of(name)
-            session.state, session.state_set = state, when
+    def finish(self) -> None:
+        """Make everything: topics before their subscriptions, messages in order."""
+        for row in sorted(self._rows.values(), key=lambda row: (row[2] == "subscription", row[1])):
+            self._make(row)
+        backlogs = self._namespace.kernel.backlogs
+        for number, messages in self._messages.items():
+            if (backlog := backlogs.get(number)) is not None:
+                for sequence in sorted(messages):
+                    backlog.add(messages[sequence], record=False)
+        for number, states in self._states.items():
+            if (backlog := backlogs.get(number)) is not None and backlog.sessions is not None:
+                backlog.sessions.restore(states)
 
-    def _node(self, event: list[Any]) -> None:
-        _, number, kind, path, row, rules, last_sequence, created, updated = event
-        namespace = self._namespace
-        options = _options_of(kind, row)
-        node = self._nodes.get(number)
-        if node is None:
-            node = self._nodes[number] = namespace.install(self._made(number, path, options), record=False)
-        else:
-            node.configure(options)
-        node.last_sequence = max(node.last_sequence, last_sequence)
+    def _make(self, row: list[Any]) -> None:
+        _, number, kind, path, values, rules, _, created, updated = row
+        node = self._namespace.install(self._node(number, path, _options_of(kind, values)), record=False)
+        node.last_sequence = self._last.get(number, 0)
         node.created, node.updated = created, updated
-        namespace.last_number = max(namespace.last_number, number)
         if isinstance(node, Subscription):
-            node.compiled = {row[0].casefold(): namespace.compile(_rule_of(row)) for row in rules}
+            node.compiled = {each[0].casefold(): self._namespace.compile(_rule_of(each)) for each in rules}
+        elif isinstance(node, Queue | Topic) and node.duplicates is not None:
+            for message_id, when in sorted(self._seen.get(number, {}).items(), key=lambda item: item[1]):
+                node.duplicates.restore(message_id, when)
 
-    def _made(self, number: int, path: str, options: Options) -> Node:
+    def _node(self, number: int, path: str, options: Options) -> Node:
         if isinstance(options, QueueOptions):
             return Queue(self._namespace, number, path, options)
         if isinstance(options, TopicOptions):
             return Topic(self._namespace, number, path, options)
         topic = self._namespace.topic(path[: path.lower().rindex("/subscriptions/")])
         return Subscription(self._namespace, number, topic, path, options)
-
-    def _gone(self, number: int) -> None:
-        node = self._nodes.pop(number, None)
-        if node is None:
-            return
-        for backlog in node.backlogs():
-            self._messages.pop(backlog.number, None)
-        if node.path.lower() in self._namespace.nodes:
-            self._namespace.delete(node)
-
-    def finish(self) -> None:
-        """Put the messages into their places, in order."""
-        for number, messages in self._messages.items():
-            backlog = self._namespace.kernel.backlogs.get(number)
-            if backlog is None:
-                continue
-            for sequence in sorted(messages):
-                backlog.add(messages[sequence], record=False)
-        for number, last in self._last.items():
-            if number in self._nodes:
-                self._nodes[number].last_sequence = max(self._nodes[number].last_sequence, last)
-        for backlog in self._namespace.kernel.backlogs.values():
-            for session in list(backlog.sessions.all.values()) if backlog.sessions is not None else ():
-                backlog.sessions.forget_empty(session)  # type: ignore[union-attr]  # the loop is empty without sessions
 
 
 def keep(namespace: Namespace, record: bytes) -> bytes | None:

@@ -74,8 +74,12 @@ class Service:
 
     def tick(self) -> None:
         """Do what is due now: ends of locks, expiry, schedules, idle entities."""
-        with self._operation():
-            self._agenda.run(self.clock())
+        try:
+            with self._operation():
+                self._agenda.run(self.clock())
+        except OSError:
+            # The disk is full: senders and receivers are told by `durable`; what falls due goes on in a second.
+            self._agenda.on_earlier(self.clock() + 1.0)
 
     def close(self) -> None:
         """Stop the timer; the log is its owner's to close."""

@@ -50,6 +50,13 @@ class Sessions:
             session = self.all[name] = Session(name)
         return session
 
+    def restore(self, states: dict[str, tuple[bytes | None, float]]) -> None:
+        """States from a log, each with the time when it was set."""
+        for name, (state, when) in states.items():
+            if state is not None:
+                session = self.of(name)
+                session.state, session.state_set = state, when
+
     def add_ready(self, message: Message) -> Session:
         """A message may be delivered, once somebody holds its session."""
         session = self.of(str(message.envelope.session_id))

@@ -18,10 +18,13 @@ from localcloud.emulators.service_bus.broker.model import (
     CorrelationFilter,
     DeadLetter,
     Defer,
+    Delivery,
+    Envelope,
     Rule,
     SqlFilter,
 )
 from localcloud.emulators.service_bus.broker.options import QueueOptions
+from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.storage.journal import MAGIC, Journal, JournalError
 from tests.unit.emulators.service_bus.stage import Stage
 from tests.unit.emulators.service_bus.test_queues import settle
@@ -169,7 +172,7 @@ def test_a_full_disk_is_told_and_what_was_cut_off_is_written_later(
 
 def reopened(stage: Stage, folder: Path, journal: Journal) -> tuple[Stage, Journal]:
     journal.close()
-    again = Journal(folder)
+    again = Journal(folder, segment_bytes=500)
     fresh = Stage(again)
     fresh.now = stage.now
     return fresh, again
@@ -232,6 +235,84 @@ def test_numbers_are_never_given_twice_though_every_message_is_gone(tmp_path: Pa
     stage, journal = reopened(stage, tmp_path, journal)
     assert stage.broker.nodes()[0].max_delivery_count == 7
     journal.close()
+
+
+def test_a_topic_whose_record_moved_behind_its_subscriptions_is_there_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=500)
+    stage = Stage(journal)
+    stage.topic(requires_duplicate_detection=True, duplicate_window_s=7 * 86400.0)
+    stage.queue("sessions", requires_session=True)
+    stage.send("sessions", "a", session_id="s")
+    stage.receiver("sessions", session="s")
+    stage.broker.set_session_state("sessions", "s", b"state")
+    stage.send("t", "first")
+    stage.queue()
+
+    def write_and_forget(times: int) -> None:
+        for _ in range(times):
+            stage.send("q", "x" * 100)
+            settle(stage, stage.receiver("q").one(), Complete())
+            journal.flush()
+
+    segments: list[Path] = []
+    for _ in range(60):
+        write_and_forget(3)
+        if not stage.broker.namespace.topic("t").subscriptions and len(segments) > 20:
+            stage.subscription()
+        segments.append(min(tmp_path.glob("*.log")))
+        stage, journal = reopened(stage, tmp_path, journal)
+        assert stage.send("t", "first") == [0]
+        stage.receiver("sessions", session="s")
+        assert stage.broker.get_session_state("sessions", "s") == b"state"
+    assert len(set(segments)) > 3
+    assert stage.names("sessions") == ["a"]
+    journal.close()
+
+
+def test_receive_and_delete_on_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path)
+    stage = Stage(journal)
+    stage.queue()
+    stage.send("q", "a")
+    journal.flush()
+    receiving = stage.receiver("q", "receive_and_delete")
+    real = os.write
+
+    def full(_file: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        receiving.link.credit(1)
+    assert receiving.deliveries == []
+    monkeypatch.setattr(os, "write", real)
+    receiving.link.close()
+    stage, journal = reopened(stage, tmp_path, journal)
+    assert stage.names("q") == ["a"]
+    journal.close()
+
+
+def test_the_event_loops_timer_looks_after_what_falls_due() -> None:
+    async def scene() -> int:
+        service = Service()
+        service.start()
+        service.create_queue("q", QueueOptions(lock_s=0.05))
+        twice = asyncio.Event()
+        counts: list[int] = []
+
+        def got(delivery: Delivery) -> None:
+            counts.append(delivery.message.delivery_count)
+            if len(counts) == 2:
+                twice.set()
+
+        link = await service.receiver("q", mode="peek_lock", on_delivery=got, on_end=lambda _: None)
+        link.credit(2)
+        service.send("q", [Envelope(b"a")])
+        await asyncio.wait_for(twice.wait(), 20)
+        service.close()
+        return counts[1]
+
+    assert asyncio.run(scene()) == 1
 
 
 WRITER = """
