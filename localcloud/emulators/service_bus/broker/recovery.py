@@ -63,9 +63,8 @@ def _options_of(kind: str, row: dict[str, Any]) -> Options:
 
 
 class Recovery:
-    """Read every record, then `finish`. Records that were appended anew may stand later in the log than others that build
-    on them (a topic after its subscription), so everything is made at the end. Events about what is gone are passed
-    over.
+    """Read every record, then `finish`. What was appended anew may stand later in the log than what builds on it (a
+    topic after its subscription), so everything is made at the end. Events about what is gone are passed over.
     """
 
     def __init__(self, namespace: Namespace) -> None:

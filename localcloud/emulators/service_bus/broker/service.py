@@ -1,17 +1,17 @@
-"""The broker: `interface.Broker`, and what the administration of entities asks for. One event loop, no threads.
+"""The broker: `interface.Broker`, and (in `entities`) what the administration asks for. One event loop, no threads.
 
 Every method acts at once and ends with one record of all its changes; then what became available is delivered.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from localcloud.emulators.service_bus.broker import admission, browse, settlement
 from localcloud.emulators.service_bus.broker.agenda import Agenda
 from localcloud.emulators.service_bus.broker.backlog import Backlog
+from localcloud.emulators.service_bus.broker.entities import Entities
 from localcloud.emulators.service_bus.broker.interface import Path
 from localcloud.emulators.service_bus.broker.kernel import Kernel
 from localcloud.emulators.service_bus.broker.link import Link
@@ -20,33 +20,26 @@ from localcloud.emulators.service_bus.broker.model import (
     Any_,
     BrokerError,
     Condition,
-    Counts,
     Delivery,
     Envelope,
     Message,
     Mode,
     Outcome,
-    Rule,
-    State,
 )
-from localcloud.emulators.service_bus.broker.namespace import DEFAULT_RULE, Namespace
-from localcloud.emulators.service_bus.broker.nodes import Node, Topic
-from localcloud.emulators.service_bus.broker.options import Options, QueueOptions, SubscriptionOptions, TopicOptions
 from localcloud.emulators.service_bus.broker.recording import NoRecord, Recorder
 from localcloud.emulators.service_bus.broker.recovery import Recovery, keep, node_row
 from localcloud.emulators.service_bus.broker.replayable import ReplayableLog
 from localcloud.emulators.service_bus.broker.sessions import Session
 
 
-class Service:
+class Service(Entities):
     """With a log it begins with what the log holds; without one it lives in memory."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, log: ReplayableLog | None = None) -> None:
         self.clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._agenda = Agenda()
-        self._kernel = Kernel(clock, self._agenda, NoRecord())
-        self.namespace = Namespace(self._kernel)
+        super().__init__(Kernel(clock, self._agenda, NoRecord()))
         if log is not None:
             recovery = Recovery(self.namespace)
             for record in log.replay():
@@ -87,30 +80,9 @@ class Service:
         if self._timer is not None:
             self._timer.cancel()
 
-    @contextmanager
-    def _operation(self) -> Iterator[None]:
-        """What was changed is recorded even when the rest is refused: the record follows the memory."""
-        try:
-            yield
-        finally:
-            self._kernel.finish()
-
     def durable(self) -> asyncio.Future[None] | None:
         """See `interface.Broker`."""
         return self._kernel.record.durable()
-
-    # -- places
-
-    def entity(self, path: str) -> Backlog:
-        """See `interface.Broker`."""
-        return self.namespace.place(path)
-
-    def _place(self, path: Path) -> Backlog:
-        if isinstance(path, Backlog):
-            if path.closed:
-                raise BrokerError(Condition.NOT_FOUND, f"The messaging entity {path.path!r} was deleted.")
-            return path
-        return self.namespace.place(path if isinstance(path, str) else path.path)
 
     # -- sending
 
@@ -270,81 +242,3 @@ class Service:
             and (updated_since is None or (session.state_set is not None and session.state_set > updated_since))
         ]
         return sorted(names)[skip : skip + top]
-
-    # -- rules
-
-    def add_rule(self, path: Path, rule: Rule) -> None:
-        """See `interface.Broker`."""
-        with self._operation():
-            self.namespace.add_rule(self.namespace.subscription(self._place(path).path), rule)
-
-    def replace_rule(self, path: Path, rule: Rule) -> Rule:
-        """Another rule of the same name (not-found)."""
-        with self._operation():
-            return self.namespace.add_rule(self.namespace.subscription(self._place(path).path), rule, instead=True)
-
-    def remove_rule(self, path: Path, name: str) -> None:
-        """See `interface.Broker`."""
-        with self._operation():
-            self.namespace.remove_rule(self.namespace.subscription(self._place(path).path), name)
-
-    def rules(self, path: Path, skip: int = 0, top: int = 100) -> list[Rule]:
-        """See `interface.Broker`."""
-        return self.namespace.subscription(self._place(path).path).rules()[skip : skip + top]
-
-    # -- entities
-
-    def create_queue(self, path: str, options: QueueOptions) -> Node:
-        """entity-already-exists; argument-error with everything that is wrong."""
-        with self._operation():
-            return self.namespace.create_queue(path, options)
-
-    def create_topic(self, path: str, options: TopicOptions) -> Node:
-        """entity-already-exists; argument-error with everything that is wrong."""
-        with self._operation():
-            return self.namespace.create_topic(path, options)
-
-    def create_subscription(
-        self, topic: str, name: str, options: SubscriptionOptions, rules: tuple[Rule, ...] = (DEFAULT_RULE,)
-    ) -> Node:
-        """entity-already-exists; argument-error with everything that is wrong; not-found: the topic."""
-        with self._operation():
-            return self.namespace.create_subscription(topic, name, options, rules)
-
-    def update(self, path: str, options: Options) -> Node:
-        """Other options for an entity."""
-        node = self.namespace.node(path)
-        if type(options) is not type(node.options):
-            raise BrokerError(Condition.ARGUMENT, f"{node.path} is a {node.kind}: its options are of another kind.")
-        with self._operation():
-            self.namespace.update(node, options)
-        return node
-
-    def delete(self, path: str) -> None:
-        """An entity, with all its messages."""
-        with self._operation():
-            self.namespace.delete(self.namespace.node(path))
-
-    def nodes(self) -> list[Node]:
-        """All entities, in order of their paths."""
-        return [node for _, node in sorted(self.namespace.nodes.items())]
-
-    def counts(self, path: Path) -> Counts:
-        """See `interface.Broker`."""
-        return counts(self._place(path).node)
-
-
-def counts(node: Node) -> Counts:
-    """Runtime counts. Our reading: locked and deferred messages count as active ones."""
-    dead, transfer = node.dead, node.transfer
-    active = (m.enqueued for m in node.main.messages.values() if m.state == State.ACTIVE)
-    return Counts(
-        active=node.main.active,
-        dead_letter=dead.active if dead is not None else 0,
-        scheduled=node.main.scheduled,
-        transfer=0,
-        transfer_dead_letter=transfer.active if transfer is not None else 0,
-        size=node.size,
-        oldest_active=next(active, None),
-        subscriptions=len(node.subscriptions) if isinstance(node, Topic) else 0,
-    )

@@ -4,10 +4,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
+from localcloud.emulators.service_bus.broker.entities import counts
 from localcloud.emulators.service_bus.broker.model import CorrelationFilter, Rule, SqlFilter
 from localcloud.emulators.service_bus.broker.nodes import Node, Topic
 from localcloud.emulators.service_bus.broker.options import Options, QueueOptions, SubscriptionOptions, TopicOptions
-from localcloud.emulators.service_bus.broker.service import counts
 from localcloud.emulators.service_bus.management import atom
 from localcloud.emulators.service_bus.management.properties import CORRELATION, properties_of
 
