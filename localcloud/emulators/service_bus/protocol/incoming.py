@@ -4,19 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.emulators.service_bus.broker.interface import Entity
 from localcloud.emulators.service_bus.broker.model import BrokerError
-from localcloud.emulators.service_bus.broker.model import Condition as Broker
 from localcloud.emulators.service_bus.codec import frames, message
 from localcloud.emulators.service_bus.codec.types import CodecError
 from localcloud.emulators.service_bus.protocol import envelopes
 from localcloud.emulators.service_bus.protocol.errors import Condition, LinkError, Refused
-from localcloud.emulators.service_bus.protocol.links import Receiving, too_large
+from localcloud.emulators.service_bus.protocol.links import Receiving
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.protocol.session import Session
 
 ACCEPTED = b"\x00\x53\x24\x45"
 """The accepted outcome, encoded."""
-_ENDS_LINK = {Broker.NOT_FOUND, Broker.ENTITY_DISABLED, Broker.DETACH_FORCED}
 
 
 class Sends(Receiving):
@@ -24,7 +22,7 @@ class Sends(Receiving):
 
     def __init__(self, session: "Session", handle: int, attach: list[Any], entity: Entity, until: float) -> None:
         super().__init__(session, handle, attach, entity.max_message_size)
-        self._entity = entity
+        self.entity = entity
         self._until = until
         self._clock = session.connection.settings.clock
         self._send = session.broker.send
@@ -34,21 +32,17 @@ class Sends(Receiving):
     def take(self, payload: bytes, form: int) -> bytes:
         """Send it."""
         if self._clock() > self._until:
-            self._until = still_allowed(self.session, self._entity, "send")
+            self._until = still_allowed(self.session, self.entity, "send")
         try:
             if form == message.BATCH_FORMAT:
                 sent = [envelopes.envelope(part) for part in message.batch(payload)]
             else:
                 sent = [envelopes.envelope(payload)]
             if sent:
-                self._send(self._entity, sent)
+                self._send(self.entity, sent)
         except CodecError as error:
             return frames.encoded_error(error.condition, str(error))
         except BrokerError as error:
-            if error.condition in _ENDS_LINK:
-                raise LinkError(error.condition, error.text) from error
-            if error.condition == Broker.MESSAGE_TOO_LARGE:
-                raise too_large(self.delivery_count - 1, len(payload), self.largest) from error
             return frames.encoded_error(error.condition, error.text)
         return ACCEPTED
 

@@ -91,6 +91,7 @@ class Receiving(Link):
         self._form = 0
         self._settled = False
         self._parts = bytearray()
+        self._size = 0
 
     def transfer(
         self, delivery_id: int | None, form: int, part: bytes, *, settled: bool, more: bool, aborted: bool
@@ -100,30 +101,27 @@ class Receiving(Link):
             if delivery_id is None:
                 raise LinkError(Condition.INVALID_FIELD, "the first frame of a delivery has a delivery-id")
             if not more and not aborted:  # the usual one: a delivery in one frame
-                self._whole(delivery_id, form, part, settled=settled)
+                self._whole(delivery_id, form, part, len(part), settled=settled)
                 return
-            self._number, self._form, self._settled = delivery_id, form, settled
+            self._number, self._form, self._settled = delivery_id, form, False
         elif delivery_id not in {None, self._number}:
             raise LinkError(
                 Condition.INVALID_FIELD, f"delivery {delivery_id} starts before delivery {self._number} has ended"
             )
         self._settled = self._settled or settled
-        self._parts += part
-        if aborted or len(self._parts) > self.largest:
-            size, number, self._parts, self._number = len(self._parts), self._number, bytearray(), None
+        self._size += len(part)
+        if self._size <= self.largest:
+            self._parts += part
+        if aborted or not more:
+            number, size, whole = self._number, self._size, bytes(self._parts)
+            self._number, self._size, self._parts = None, 0, bytearray()
             if not aborted:
-                raise too_large(number, size, self.largest)
-        elif not more:
-            number, whole = self._number, bytes(self._parts)
-            self._number, self._parts = None, bytearray()
-            self._whole(number, self._form, whole, settled=self._settled)
+                self._whole(number, self._form, whole, size, settled=self._settled)
 
-    def _whole(self, number: int, form: int, payload: bytes, *, settled: bool) -> None:
-        if len(payload) > self.largest:
-            raise too_large(number, len(payload), self.largest)
+    def _whole(self, number: int, form: int, payload: bytes, size: int, *, settled: bool) -> None:
         self.delivery_count = self.delivery_count + 1 & _MASK
         self.credit -= 1
-        outcome = self.take(payload, form)
+        outcome = self.take(payload, form) if size <= self.largest else too_large(number, size, self.largest)
         if not settled:
             self.session.answer(number, outcome)
         if self.credit <= CREDIT // 2:
@@ -139,10 +137,11 @@ class Receiving(Link):
         self.session.write_flow([UInt(self.handle), UInt(self.delivery_count), UInt(self.credit), UInt(0), False])
 
 
-def too_large(number: int, size: int, largest: int) -> LinkError:
-    """A message beyond what the link takes."""
+def too_large(number: int, size: int, largest: int) -> bytes:
+    """The outcome of a message beyond what the link takes. Our reading: it is rejected and the link goes on."""
     limit = f"exceeds the limit ({largest} bytes) currently allowed on the link"
-    return LinkError(Condition.TOO_LARGE, f"The received message (delivery-id:{number}, size:{size} bytes) {limit}.")
+    text = f"The received message (delivery-id:{number}, size:{size} bytes) {limit}."
+    return frames.encoded_error(Condition.TOO_LARGE, text)
 
 
 def number(value: Any, name: str) -> int:

@@ -32,6 +32,8 @@ LOCKED_UNTIL = Symbol("com.microsoft:locked-until-utc")
 TICKS_TO_1970 = 621355968000000000
 """100 ns steps from year 1, .NET's time."""
 DEFAULT_WAIT_S = 60.0
+SLICE = 100
+"""Deliveries to one link in a row, then others have their turn."""
 _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 
 
@@ -45,6 +47,7 @@ class Deliveries(Sending):
         self._clock = session.connection.settings.clock
         self._deletes = attach[3] == 1  # snd-settle-mode settled: Service Bus' receive-and-delete
         self._receiver: Receiver | None = None
+        self._slice = 0
         self._task = asyncio.ensure_future(self._open())
 
     async def _open(self) -> None:
@@ -92,14 +95,16 @@ class Deliveries(Sending):
             self.session.detach(self, error)
 
     def credit_again(self) -> None:
-        """As the peer's credit, while there is room on the way to it."""
+        """As the peer's credit, a slice at a time, while there is room on the way to it."""
         if self._receiver is not None:
-            self._receiver.credit(self.credit if self.session.may_send else 0)
+            self._slice = min(self.credit, SLICE) if self.session.may_send else 0
+            self._receiver.credit(self._slice)
 
     def drain(self) -> None:
         """Deliver what there is; the rest of the credit is void."""
         if self._receiver is not None and self.session.may_send:
-            self._receiver.drain()
+            self._receiver.credit(self.credit)
+            self._receiver.credit(0)
         self.spend(self.credit)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -115,8 +120,12 @@ class Deliveries(Sending):
         number = session.send(self, tag, payload, settled=self._deletes)
         if token is not None:
             session.deliveries[number] = (self, token)
-        if not session.may_send:
-            asyncio.get_running_loop().call_soon(session.credit_again)
+        self._slice -= 1
+        if not session.may_send:  # goes on with the peer's next flow, or when its socket takes more
+            if self._receiver is not None:
+                self._receiver.credit(0)
+        elif not self._slice and self.credit:
+            asyncio.get_running_loop().call_soon(self.credit_again)
 
     def _renewed(self) -> bool:
         try:
@@ -144,7 +153,15 @@ class Deliveries(Sending):
             self.session.broker.settle(token, outcome, path=self.entity)
         except BrokerError as error:
             return frames.encoded_error(error.condition, error.text)
-        return ACCEPTED if code == frames.ACCEPTED else encoded(state)
+        return _ECHO.get(code, ACCEPTED)
+
+
+# A settlement is answered by its own outcome. Clients take a rejected with an error for a settlement that failed, so
+# that of a dead-letter goes back without.
+_ECHO = {
+    frames.ACCEPTED: ACCEPTED,
+    **{code: encoded(frames.composite(code, [])) for code in (frames.REJECTED, frames.RELEASED, frames.MODIFIED)},
+}
 
 
 def outcome_of(code: int, fields: list[Any]) -> Outcome | None:

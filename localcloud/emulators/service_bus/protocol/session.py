@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WINDOW = 5000
 """Transfer frames; Service Bus' own."""
 MOST_HANDLES = 4096
+FLUSH_AT = 1 << 18
+"""Bytes that are written at once rather than at the end of the loop's turn."""
 _MASK = 0xFFFFFFFF
 
 
@@ -110,15 +112,17 @@ class Session:
     def _flow(self, fields: list[Any]) -> None:
         next_incoming, window, next_outgoing, _, handle, delivery_count, credit = fields[:7]
         self._expected = number(next_outgoing, "next-outgoing-id")
+        blocked = not self.may_send
         begun = 0 if next_incoming is None else number(next_incoming, "next-incoming-id")
         left = begun + number(window, "incoming-window") - self._next_out & _MASK
         self._peer_window = left if left < 1 << 31 else 0
-        self._send_held()
+        if blocked:
+            self._send_held()
+            self.credit_again()
         link = None if handle is None else self.links.get(number(handle, "handle"))
         if isinstance(link, Sending):
             link.flow(delivery_count, credit, drain=fields[8] is True, echo=fields[9] is True)
         elif handle is None:
-            self.credit_again()
             if fields[9] is True:
                 self.write_flow()
         elif isinstance(link, Receiving) and fields[9] is True:
@@ -212,7 +216,10 @@ class Session:
         else:
             self._next_out = self._next_out + count & _MASK
             self._peer_window -= count
-        connection.flush_soon()
+        if len(connection.out) > FLUSH_AT:
+            connection.flush()
+        else:
+            connection.flush_soon()
         return delivery
 
     def _hold(self, before: int) -> None:
