@@ -77,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._heard = self.loop.time()
         if self._closing:
             return
+        self._flushing = True  # at the end of this
         try:
             while data and not self._closing:
                 data = self._step(data)

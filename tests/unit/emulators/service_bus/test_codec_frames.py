@@ -9,7 +9,7 @@ from azure.servicebus._pyamqp._decode import decode_frame, decode_payload
 from azure.servicebus._pyamqp._encode import encode_frame, encode_payload
 from azure.servicebus._pyamqp.message import BatchMessage, Header, Message, Properties
 from azure.servicebus._pyamqp.performatives import TransferFrame
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.emulators.service_bus.codec import frames, message
@@ -43,6 +43,7 @@ def test_a_frame_that_cannot_be_is_a_framing_error(head: str) -> None:
         frames.Splitter(512).feed(bytes.fromhex(head))
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 300),
     st.integers(0, 2**32 - 1),
@@ -73,6 +74,7 @@ U32 = st.integers(0, 2**32 - 1)
 FORMS = st.sampled_from([None, 0, message.BATCH_FORMAT])
 
 
+@settings(deadline=None)
 @given(U32, st.none() | U32, st.none() | st.binary(max_size=32), FORMS, FLAGS, FLAGS, FLAGS, st.binary(max_size=50))
 def test_the_quick_reading_of_a_transfer_is_the_general_one(
     handle: int,
@@ -144,6 +146,7 @@ def test_a_batch_gives_its_messages() -> None:
     assert message.batch(bytes(encode_payload(bytearray(), BatchMessage(data=parts)))) == parts
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.data())
 def test_a_damaged_message_is_a_message_or_a_codec_error(body: bytes, data: st.DataObject) -> None:
     sent = Message(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from azure.servicebus._pyamqp import _decode as theirs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.emulators.service_bus.codec.reading import decode, skip
@@ -63,7 +63,7 @@ def arrays(scalars: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
 
 def compounds(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(
-        st.lists(children, max_size=300),
+        st.lists(children, max_size=40),
         st.dictionaries(KEYS, children, max_size=9),
         st.builds(Described, st.one_of(st.integers(0, 2**64 - 1).map(ULong), st.just(Symbol("a:b:list"))), children),
     )
@@ -85,6 +85,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_value_comes_back_with_its_type(value: Any) -> None:
     raw = encoded(value)
@@ -94,6 +95,7 @@ def test_a_value_comes_back_with_its_type(value: Any) -> None:
         assert skip(raw, 0) == len(raw)
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), *(SCALARS[:12] + SCALARS[14:])), max_size=20))
 def test_the_sdk_reads_what_we_write(values: list[Any]) -> None:
     """An independent reader: strings and symbols are bytes there, and it has no char."""
@@ -103,6 +105,7 @@ def test_the_sdk_reads_what_we_write(values: list[Any]) -> None:
     assert read == [value.encode() if isinstance(value, str) else value for value in values]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_value_or_a_codec_error(raw: bytes) -> None:
     try:
@@ -115,6 +118,7 @@ def test_any_bytes_are_a_value_or_a_codec_error(raw: bytes) -> None:
     encoded(value)
 
 
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_a_damaged_value_is_a_value_or_a_codec_error(value: Any, data: st.DataObject) -> None:
     raw = bytearray(encoded(value))

@@ -1,0 +1,85 @@
+"""The emulator on its own: `python -m localcloud.emulators.service_bus --entities Config.json`, as Microsoft's emulator.
+
+Loopback only by default: the key of Microsoft's emulator is public, and so is ours.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from localcloud.emulators.service_bus.broker.service import Service
+from localcloud.emulators.service_bus.management import config
+from localcloud.emulators.service_bus.server import Server
+from localcloud.emulators.service_bus.storage.journal import Journal, JournalError
+
+AMQP_PORT = 5672
+"""That of Microsoft's emulator."""
+_CONNECT = (
+    "Endpoint=sb://localhost:{port};SharedAccessKeyName=RootManageSharedAccessKey;"
+    "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
+)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m localcloud.emulators.service_bus",
+        description="An Azure Service Bus namespace on this machine.",
+        epilog=f"Next: connect with {_CONNECT.format(port='PORT')}",
+    )
+    parser.add_argument("--entities", type=Path, metavar="Config.json", help="queues, topics, subscriptions and rules")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=AMQP_PORT, help="0: a free one (default: %(default)s)")
+    parser.add_argument("--memory", action="store_true", help="keep nothing on disk")
+    data = Path("service-bus-data")
+    parser.add_argument("--data", type=Path, default=data, metavar="DIR", help="the log's folder (default: %(default)s)")
+    return parser
+
+
+@asynccontextmanager
+async def running(given: argparse.Namespace) -> AsyncIterator[int]:
+    """The namespace on its port, which is what the context gives."""
+    entities = config.read(given.entities) if given.entities else None
+    journal = None if given.memory else Journal(given.data)
+    service = Service(log=journal)
+    try:
+        service.start()
+        if entities is not None:
+            entities.apply(service)
+        server = Server(service)
+        try:
+            yield await server.listen(given.host, given.port)
+        finally:
+            await server.close()
+    finally:
+        service.close()
+        if journal is not None:
+            journal.close()
+
+
+async def serve(given: argparse.Namespace) -> None:
+    """Until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with running(given) as port:
+        print(f"Service Bus listens on {given.host}:{port}. Connect with {_CONNECT.format(port=port)}", flush=True)  # noqa: T201
+        await stop.wait()
+
+
+def main() -> int:
+    """Exit code 0 after a signal, 2 for what the caller has to change."""
+    try:
+        asyncio.run(serve(arguments().parse_args()))
+    except (config.ConfigError, JournalError, OSError) as error:
+        print(f"service_bus: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
