@@ -1,4 +1,4 @@
-"""The emulator on its own: `python -m localcloud.emulators.service_bus --entities Config.json`, as Microsoft's emulator.
+"""The emulator on its own, started as Microsoft's: `python -m localcloud.emulators.service_bus --entities Config.json`.
 
 Loopback only by default: the key of Microsoft's emulator is public, and so is ours.
 """
@@ -35,8 +35,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=AMQP_PORT, help="0: a free one (default: %(default)s)")
     parser.add_argument("--memory", action="store_true", help="keep nothing on disk")
-    data = Path("service-bus-data")
-    parser.add_argument("--data", type=Path, default=data, metavar="DIR", help="the log's folder (default: %(default)s)")
+    folder = Path("service-bus-data")
+    parser.add_argument("--data", type=Path, default=folder, metavar="DIR", help="the log (default: %(default)s)")
     return parser
 
 
