@@ -62,6 +62,8 @@ class Raw:
                 found = self._ready.pop(0)
                 if not codes or found.code in codes:
                     return found
+                if found.code == frames.CLOSE:
+                    raise EOFError(f"the server closed the connection: {found.fields[0]}")
             data = self.socket.recv(1 << 20)
             if not data:
                 raise EOFError("the server hung up")

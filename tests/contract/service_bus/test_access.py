@@ -91,6 +91,7 @@ async def test_a_bearer_token_needs_the_role_for_entity_and_verb(kit: Kit) -> No
     )
     await sender.send_messages(ServiceBusMessage("x"))
     assert text((await first(receiver))[0]) == "x"
+    await kit.open(listens.get_queue_receiver(queue, sub_queue="deadletter"))
     forged = with_credential(kit, bearer("forged"))
     other, unknown = await kit.refused(sends.get_queue_receiver(queue), forged.get_queue_sender(queue))
     assert isinstance(other, ServiceBusAuthorizationError)

@@ -595,6 +595,69 @@ def test_a_token_that_is_none_is_refused_with_its_reason(
     assert says in answer["status-description"]
 
 
+def test_a_token_that_ends_takes_its_links_along(bus: Bus) -> None:
+    queue, ahead = bus.queue(), [0.0]
+    server: Server = bus.call(lambda: Server(bus.service, clock=lambda: time.time() + ahead[0]))
+    audience, kind = f"sb://h/{queue}", "servicebus.windows.net:sastoken"
+    with Raw(bus.run(server.listen("127.0.0.1", 0))) as raw:
+        raw.secure()
+        raw.header()
+        raw.open()
+        raw.begin()
+        raw.put_token(signature(audience, ends=time.time() + 100), audience, kind)
+        raw.receiver(queue, 6)
+        raw.flow(6, 10)
+        raw.sender(queue, 5)
+        raw.transfer(5, 1, body())
+        assert raw.frame(frames.TRANSFER, frames.DISPOSITION)
+        ahead[0] = 101.0
+        raw.transfer(5, 2, body())
+        detach = raw.frame(frames.DETACH).fields
+        assert (detach[0], condition(detach[2])) == (5, "amqp:unauthorized-access")
+        with Raw(bus.port) as other:
+            other.start().sender(queue)
+            other.transfer(0, 0, body(b"for the next receiver"))
+            other.frame(frames.DISPOSITION)
+        detach = raw.frame(frames.DETACH).fields
+        assert (detach[0], condition(detach[2])) == (6, "amqp:unauthorized-access")
+    bus.run(server.close())
+    with Raw(bus.port) as raw:
+        raw.start().receiver(queue)
+        raw.flow(1, 1)
+        assert message.read(raw.frame(frames.TRANSFER).payload).header[4] == 0  # given back uncounted
+
+
+def test_a_token_is_put_anew_before_it_ends(bus: Bus) -> None:
+    queue, ahead = bus.queue(), [0.0]
+    server: Server = bus.call(lambda: Server(bus.service, clock=lambda: time.time() + ahead[0]))
+    audience, kind = f"sb://h/{queue}", "servicebus.windows.net:sastoken"
+    with Raw(bus.run(server.listen("127.0.0.1", 0))) as raw:
+        raw.secure()
+        raw.header()
+        raw.open()
+        raw.begin()
+        raw.put_token(signature(audience, ends=time.time() + 100), audience, kind)
+        raw.sender(queue, 5)
+        raw.put_token(signature(audience, ends=time.time() + 200), audience, kind)
+        ahead[0] = 101.0
+        raw.transfer(5, 1, body())
+        assert raw.frame(frames.DISPOSITION).fields[4] == ACCEPTED
+    bus.run(server.close())
+
+
+def test_a_token_beyond_all_measure_is_rejected(raw: Raw) -> None:
+    raw.secure()
+    raw.header()
+    raw.open()
+    raw.begin()
+    raw.sender("$cbs", 100)
+    for _ in range(10):
+        raw.transfer(100, 0, b"x" * 30_000, more=True)
+    raw.transfer(100, 0, b"x")
+    _, fields = frames.described(raw.frame(frames.DISPOSITION).fields[4])
+    assert condition(fields[0]) == "amqp:link:message-size-exceeded"
+
+
 def test_an_unknown_management_operation_is_not_implemented(bus: Bus, raw: Raw) -> None:
     node = f"{bus.queue()}/$management"
     raw.start().sender(node, 2)

@@ -8,6 +8,7 @@ its rights. Our reading: peek, locks, settlement, sessions and rules need Listen
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +20,10 @@ Verb = Literal["send", "listen", "manage"]
 EVERYTHING: frozenset[Verb] = frozenset({"send", "listen", "manage"})
 
 Authorize = Callable[[str, str, Verb | None], float]
-"""(token, entity path, verb) → when the token ends, in seconds since the epoch. Raises Refused. Verb None: any verb."""
+"""(token, entity, verb) → when the token ends, in seconds since the epoch. Raises Refused. Verb None: any verb.
+
+The entity is a lower-case path, of the entity itself also where its dead letters are asked for.
+"""
 
 MOST_TOKENS = 1000
 SAS_TYPE = "servicebus.windows.net:sastoken"
@@ -88,8 +92,10 @@ def path_of(audience: str) -> str:
 
 def covers(scope: str, entity: str) -> bool:
     """Is `entity` what the scope names, or something below it?"""
-    entity = entity.lower()
     return not scope or entity == scope or entity.startswith(scope + "/")
+
+
+_SUB_QUEUE = re.compile(r"(/\$transfer)?/\$deadletterqueue$")
 
 
 class Access:
@@ -108,18 +114,24 @@ class Access:
     def put(self, kind: str, audience: str, token: str) -> None:
         """A token shown to `$cbs`; replaces an earlier one for the same audience. Raises Refused."""
         scope = path_of(audience)
-        authorize = self._keys if token.startswith("SharedAccessSignature ") else self._authorize
-        if authorize is None or kind not in {SAS_TYPE, JWT_TYPE}:
+        authorize = self._keys if token.startswith("SharedAccessSignature ") else self._of_entity
+        if kind not in {SAS_TYPE, JWT_TYPE}:
             raise Refused(f"UnsupportedToken: {kind!r} tokens are not taken here")
         authorize(token, scope, None)
         if len(self._tokens) >= MOST_TOKENS and scope not in self._tokens:
             raise Refused(f"a connection shows at most {MOST_TOKENS} tokens")
         self._tokens[scope] = (authorize, token)
 
+    def _of_entity(self, token: str, path: str, verb: Verb | None) -> float:
+        if self._authorize is None:
+            raise Refused("UnsupportedToken: only shared access signatures are taken here")
+        return self._authorize(token, _SUB_QUEUE.sub("", path), verb)
+
     def check(self, entity: str, verb: Verb) -> float:
         """When the right to do `verb` on `entity` ends. Raises Refused."""
         if verb in self._rights:
             return float("inf")
+        entity = entity.strip("/").lower()
         scopes = sorted((scope for scope in self._tokens if covers(scope, entity)), key=len, reverse=True)
         reason = "no token was shown for it"
         for place, scope in enumerate(scopes):

@@ -25,6 +25,7 @@ LARGEST_FRAME = 65536
 """Bytes; Service Bus' own."""
 MOST_CHANNELS = 255
 HANDSHAKE_S = 60.0
+GOODBYE_S = 5.0
 MOST_WAITING = 4 << 20
 """Bytes that a peer may leave unread before deliveries to it pause."""
 
@@ -140,8 +141,7 @@ class Connection(asyncio.Protocol):
             if not self._opened:
                 self._write_open(None)
             self.out += frames.write(frames.CLOSE, [frames.error(condition, text) if condition else None])
-        self.flush()
-        self.transport.close()
+        self._hang_up()
 
     # --- headers and SASL ---
 
@@ -188,7 +188,8 @@ class Connection(asyncio.Protocol):
     def _hang_up(self) -> None:
         self.flush()
         self._closing = True
-        self.transport.close()
+        self.transport.close()  # once its bytes are gone, which a peer may refuse to take
+        self._timers.append(self.loop.call_later(GOODBYE_S, self.transport.abort))
 
     # --- frames ---
 

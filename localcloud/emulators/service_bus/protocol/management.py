@@ -152,7 +152,7 @@ def _peek(request: Request) -> Any:
     found: list[dict[str, bytes]] = []
     size = 0
     for message in request.broker.peek(request.entity, int(start), int(count), request.session):
-        raw = envelopes.delivery(message, message.locked_until, peeked=True)
+        raw = envelopes.delivery(message, peeked=True)
         size += len(raw)
         if found and size > MOST_BYTES:
             break

@@ -19,7 +19,9 @@ from localcloud.emulators.service_bus.protocol.links import Receiving, Sending
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.protocol.session import Session
 
-LARGEST_REQUEST = 100 << 20
+LARGEST_REQUEST = 4 << 20
+LARGEST_TOKEN = 256 << 10
+"""Bytes; whoever has no token yet may not keep us busy."""
 MOST_WAITING = 1000
 """Answers that may wait for a peer's credit."""
 
@@ -62,8 +64,8 @@ class Requests(Receiving):
     """The link that requests come in on."""
 
     def __init__(self, session: "Session", handle: int, attach: list[Any], address: str) -> None:
-        super().__init__(session, handle, attach, LARGEST_REQUEST)
         self._address = address.lower()
+        super().__init__(session, handle, attach, LARGEST_TOKEN if self._address == "$cbs" else LARGEST_REQUEST)
         self._entity = address[: -len("/$management")] if self._address != "$cbs" else None
         self.write_attach(largest=self.largest, source=attach[5])
         self.write_flow()
