@@ -7,13 +7,16 @@ import argparse
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.management import config
-from localcloud.emulators.service_bus.server import Server
+from localcloud.emulators.service_bus.protocol.access import SharedKeys
+from localcloud.emulators.service_bus.protocol.errors import Refused
+from localcloud.emulators.service_bus.server import EMULATOR_KEYS, Server
 from localcloud.emulators.service_bus.storage.journal import Journal, JournalError
 
 AMQP_PORT = 5672
@@ -34,6 +37,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--entities", type=Path, metavar="Config.json", help="queues, topics, subscriptions and rules")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=AMQP_PORT, help="0: a free one (default: %(default)s)")
+    parser.add_argument(
+        "--admin-port", type=int, help="administration over HTTP there too; 0: a free one (default: none)"
+    )
     parser.add_argument("--memory", action="store_true", help="keep nothing on disk")
     folder = Path("service-bus-data")
     parser.add_argument("--data", type=Path, default=folder, metavar="DIR", help="the log (default: %(default)s)")
@@ -41,8 +47,8 @@ def arguments() -> argparse.ArgumentParser:
 
 
 @asynccontextmanager
-async def running(given: argparse.Namespace) -> AsyncIterator[int]:
-    """The namespace on its port, which is what the context gives."""
+async def running(given: argparse.Namespace) -> AsyncIterator[tuple[int, int | None]]:
+    """The namespace on its ports: AMQP, and administration when that is wanted."""
     entities = config.read(given.entities) if given.entities else None
     journal = None if given.memory else Journal(given.data)
     service = Service(log=journal)
@@ -52,7 +58,9 @@ async def running(given: argparse.Namespace) -> AsyncIterator[int]:
             entities.apply(service)
         server = Server(service)
         try:
-            yield await server.listen(given.host, given.port)
+            port = await server.listen(given.host, given.port)
+            async with administration(service, given) as admin_port:
+                yield port, admin_port
         finally:
             await server.close()
     finally:
@@ -61,13 +69,31 @@ async def running(given: argparse.Namespace) -> AsyncIterator[int]:
             journal.close()
 
 
+@asynccontextmanager
+async def administration(service: Service, given: argparse.Namespace) -> AsyncIterator[int | None]:
+    """The administration on its port, which is what the context gives; None: it is not wanted."""
+    if given.admin_port is None:
+        yield None
+        return
+    from localcloud.emulators.service_bus.management.admin import Administration  # an HTTP server: half of the start
+
+    keys = SharedKeys(EMULATOR_KEYS, time.time)
+    admin = Administration(service, lambda token, path: keys(token, path.lower(), "manage"), refusals=Refused)
+    try:
+        yield await admin.listen(given.host, given.admin_port)
+    finally:
+        await admin.close()
+
+
 async def serve(given: argparse.Namespace) -> None:
     """Until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    async with running(given) as port:
-        print(f"Service Bus listens on {given.host}:{port}. Connect with {_CONNECT.format(port=port)}", flush=True)  # noqa: T201
+    async with running(given) as (port, admin_port):
+        more = "" if admin_port is None else f" Administration: http://{given.host}:{admin_port}"
+        text = f"Service Bus listens on {given.host}:{port}. Connect with {_CONNECT.format(port=port)}{more}"
+        print(text, flush=True)  # noqa: T201
         await stop.wait()
 
 

@@ -1,5 +1,6 @@
 """The emulator as a process: it starts, keeps what it has acknowledged, and says what is wrong."""
 
+import http.client
 import json
 import re
 import signal
@@ -14,7 +15,7 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 
 from localcloud.emulators.service_bus.codec import frames, message
-from tests.contract.service_bus.raw import Raw, body
+from tests.contract.service_bus.raw import Raw, body, signature
 
 CONFIG = {
     "UserConfig": {
@@ -104,6 +105,24 @@ def test_what_was_acknowledged_survives_a_kill(config: Path, tmp_path: Path) -> 
 def number_of(payload: bytes) -> bytes:
     found = message.read(payload)
     return found.bare[found.tail + 5 :]
+
+
+def test_administration_wants_a_signature(config: Path) -> None:
+    with subprocess.Popen(
+        command("--port", 0, "--admin-port", 0, "--memory", "--entities", config), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        found = re.search(r"Administration: http://127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found is not None
+        client = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=10)
+        for headers, status in (({"Authorization": signature("http://localhost")}, 200), ({}, 401)):
+            client.request("GET", "/queue.1?api-version=2021-05", headers=headers)
+            answer = client.getresponse()
+            assert answer.status == status
+            assert (b"<QueueDescription" in answer.read()) == (status == 200)
+        client.close()
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def test_two_do_not_share_a_folder(config: Path, tmp_path: Path) -> None:
