@@ -78,7 +78,11 @@ async def administration(service: Service, given: argparse.Namespace) -> AsyncIt
     from localcloud.emulators.service_bus.management.admin import Administration  # an HTTP server: half of the start
 
     keys = SharedKeys(EMULATOR_KEYS, time.time)
-    admin = Administration(service, lambda token, path: keys(token, path.lower(), "manage"), refusals=Refused)
+
+    def authorize(token: str, path: str) -> None:
+        keys(token, path.lower(), "manage")
+
+    admin = Administration(service, authorize, refusals=Refused)
     try:
         yield await admin.listen(given.host, given.admin_port)
     finally:

@@ -130,7 +130,6 @@ def write(code: int, fields: Sequence[Any], *, channel: int = 0, kind: int = AMQ
     return bytes(out)
 
 
-_FLAGS = {0x40, 0x41, 0x42}
 _U32 = struct.Struct(">I").unpack_from
 
 
@@ -158,14 +157,15 @@ def read_transfer(body: bytes) -> tuple[int, int | None, bytes | None, int, bool
         else:
             return _read_transfer(body)
         format_, position = _uint(body, position)
-        settled, more, rest = body[position], body[position + 1], body[position + 2 : end]
-        if position + 2 > end or end > len(body) or {settled, more} - _FLAGS or rest.strip(b"\x40\x42"):
+        settled, position = _flag(body, position)
+        more, position = _flag(body, position)
+        if position > end or end > len(body) or body[position:end].strip(b"\x40\x42"):
             return _read_transfer(body)
     except (IndexError, struct.error):
         return _read_transfer(body)
     if handle is None:
         raise CodecError("a transfer names its link's handle")
-    return handle, delivery_id, tag, format_ or 0, settled == 0x41, more == 0x41, False, end
+    return handle, delivery_id, tag, format_ or 0, settled, more, False, end
 
 
 def _uint(body: bytes, position: int) -> tuple[int | None, int]:
@@ -178,6 +178,17 @@ def _uint(body: bytes, position: int) -> tuple[int | None, int]:
         return _U32(body, position + 1)[0], position + 5
     if code == 0x40:
         return None, position + 1
+    raise IndexError
+
+
+def _flag(body: bytes, position: int) -> tuple[bool, int]:
+    code = body[position]
+    if code in {0x42, 0x40}:
+        return False, position + 1
+    if code == 0x41:
+        return True, position + 1
+    if code == 0x56 and body[position + 1] < 2:  # so Microsoft's Python SDK
+        return body[position + 1] == 1, position + 2
     raise IndexError
 
 
