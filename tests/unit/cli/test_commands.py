@@ -1,6 +1,7 @@
 """The command line's contract: exit 0 done, 1 failed, 2 wrong usage; `--json` is one document on stdout, or nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_a_stack_that_is_not_there_is_named_with_those_that_are(millrace: Any) -
 def test_an_app_that_is_not_there_is_named_with_those_that_are(millrace: Any) -> None:
     ran = millrace("package", "nothing", "--json")
     assert (ran.code, ran.out) == (1, "")
-    assert "package: apps must be among alma-apifetcher, alma-dataprep, alma-notifier, alma-scheduler, alma-updater, log-ingest, got n" in ran.err
+    assert re.search("package: apps must be among alma-apifetcher, .*, log-ingest, got nothing", ran.err)
 
 
 @pytest.mark.parametrize(
