@@ -1,6 +1,7 @@
 """Messages between wire and broker: sections to `Envelope`, `Message` to the bytes of a delivery."""
 
 from typing import Any
+from uuid import UUID
 
 from localcloud.emulators.service_bus.broker.model import Envelope, Message
 from localcloud.emulators.service_bus.codec import message as wire
@@ -79,14 +80,20 @@ def _annotations(made: Envelope, found: dict[Any, Any]) -> None:
     }
 
 
-def delivery(message: Message, locked_until: float | None = None, *, peeked: bool = False) -> bytes:
-    """One whole message for a receiver: header and annotations of now, the sender's bytes untouched."""
+def delivery(
+    message: Message, locked_until: float | None = None, *, peeked: bool = False, token: UUID | None = None
+) -> bytes:
+    """One whole message for a receiver: header and annotations of now, the sender's bytes untouched. `token`: the lock,
+    for a message that does not come as a delivery, whose tag would tell it.
+    """
     sent = message.envelope
     out = bytearray()
     ttl = None if sent.ttl is None else round(sent.ttl * 1000)
     wire.write_header(
         out, durable=sent.durable, priority=sent.priority, ttl_ms=ttl, delivery_count=message.delivery_count
     )
+    if token is not None:
+        wire.write_section(out, wire.DELIVERY_ANNOTATIONS, {Symbol("x-opt-lock-token"): token})
     others = sent.annotations
     if peeked or message.enqueued_sequence or message.dead_letter_source or sent.scheduled is not None or message.state:
         others = {**others, **_more_annotations(message)}

@@ -165,7 +165,8 @@ def _receive(request: Request) -> Any:
     mode = "receive_and_delete" if deletes else "peek_lock"
     found = []
     for delivery in request.broker.receive_deferred(request.entity, request.sequences(), mode, request.session):  # type: ignore[arg-type]
-        one: dict[str, Any] = {"message": envelopes.delivery(delivery.message, delivery.locked_until)}
+        raw = envelopes.delivery(delivery.message, delivery.locked_until, token=delivery.lock_token)
+        one: dict[str, Any] = {"message": raw}
         if delivery.lock_token is not None:
             one["lock-token"] = delivery.lock_token
         found.append(one)
