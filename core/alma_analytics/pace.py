@@ -14,9 +14,9 @@ from typing import NamedTuple
 from core.alma_analytics.ports import Database
 from core.alma_analytics.work import SQL
 
-LATE_S = 0.012
+LATE_S = 0.008
 """So late, by what this process can know, a request leaves without a word …"""
-SECOND_S = 1.035
+SECOND_S = 1.04
 """… as the second is that much longer: for it, and for what the way to the server adds to one and not to another."""
 CLOSE = 0.8
 """Of the even distance: what was left free when nobody was there may be made up for, but never in one burst."""
