@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from localcloud.control import check_rules_logs
+from localcloud.control import check_rules_bus, check_rules_logs
 from localcloud.control.check_view import Failure, View
 
 Siblings = Callable[[str], Mapping[str, Any] | None]
@@ -213,6 +213,12 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "azure-native:monitor:MetricAlert": (metric_alert_times,),
     "azure-native:monitor:ScheduledQueryRule": (query_alert,),
     "azure-native:operationalinsights:Table": (check_rules_logs.table_schema, check_rules_logs.table_retention),
+    "azure-native:servicebus:DefaultRule": (check_rules_bus.rule_filter,),
+    "azure-native:servicebus:Namespace": (check_rules_bus.sku,),
+    "azure-native:servicebus:Queue": check_rules_bus.ENTITY,
+    "azure-native:servicebus:Rule": (check_rules_bus.rule_filter,),
+    "azure-native:servicebus:Subscription": check_rules_bus.ENTITY,
+    "azure-native:servicebus:Topic": check_rules_bus.ENTITY,
     "azure-native:web:AppServicePlan": (plan_sku,),
     "azure-native:web:WebApp": (app_settings, flex_settings, flex_shape, app_fits_plan),
 }

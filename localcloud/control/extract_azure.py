@@ -36,6 +36,7 @@ WHEELS = {
     "msi": "7.1.0",
     "postgresqlflexibleservers": "2.0.0",
     "resource": "24.0.0",
+    "servicebus": "9.0.0",
     "storage": "24.0.1",
     "web": "10.1.0",
 }
@@ -52,6 +53,8 @@ class Arm(NamedTuple):
     """``build_<builder>_request`` is its PUT request."""
     model: str
     """The model of the request's body."""
+    fixed: tuple[str, str] = ("", "")
+    """A name of the path and what the provider, which takes no input for it, always writes there."""
 
 
 TYPES = [
@@ -117,6 +120,18 @@ TYPES = [
         "ConfigurationForUpdate"),
     Arm("azure-native:dbforpostgresql:FirewallRule", "postgresqlflexibleservers", "_firewall_rules_operations",
         "create_or_update", "FirewallRule"),
+    Arm("azure-native:servicebus:Namespace", "servicebus", "v2022_10_01_preview/_namespaces_operations",
+        "create_or_update", "SBNamespace"),
+    Arm("azure-native:servicebus:Queue", "servicebus", "v2022_10_01_preview/_queues_operations", "create_or_update",
+        "SBQueue"),
+    Arm("azure-native:servicebus:Topic", "servicebus", "v2022_10_01_preview/_topics_operations", "create_or_update",
+        "SBTopic"),
+    Arm("azure-native:servicebus:Subscription", "servicebus", "v2022_10_01_preview/_subscriptions_operations",
+        "create_or_update", "SBSubscription"),
+    Arm("azure-native:servicebus:Rule", "servicebus", "v2022_10_01_preview/_rules_operations", "create_or_update",
+        "Rule"),
+    Arm("azure-native:servicebus:DefaultRule", "servicebus", "v2022_10_01_preview/_rules_operations",
+        "create_or_update", "Rule", ("ruleName", "$Default")),
 ]  # fmt: skip
 
 
@@ -159,6 +174,9 @@ def _resource(sdk: Sdk, arm: Arm, package: Path) -> dict[str, Any]:
     wheel = Wheel(package / folder)
     inputs, outputs, version = sdk.resource(arm.token, f"{snake(arm.token.rpartition(':')[2])}.py")
     template, names, described = wheel.path(operations, arm.builder)
+    if arm.fixed[0]:
+        template = template.replace("{" + arm.fixed[0] + "}", arm.fixed[1])
+        del names[arm.fixed[0]]
     by_lower = {name.lower(): name for name in inputs}
     keys = {key: by_lower.get(key.lower(), key) for key in names}
     for key, ours in keys.items():
@@ -178,7 +196,7 @@ def _resource(sdk: Sdk, arm: Arm, package: Path) -> dict[str, Any]:
         "described_by": described,
         "id": template.replace("/resourcegroups/", "/resourceGroups/"),
         "inputs": inputs,
-        "name_property": own,
+        "name_property": "" if arm.fixed[0] else own,
         "outputs": outputs,
     }
 

@@ -10,11 +10,13 @@ import uuid
 from collections.abc import Callable
 
 from localcloud.control import check as constraints
+from localcloud.control.check_rules_bus import FIXED
 from localcloud.control.kinds import Place, Subject, Values
 from localcloud.control.table import kind_of
 from localcloud.engine.provider import Checked, Difference, Failure, Made, Refused
 from localcloud.engine.values import UNKNOWN, changed_paths
 
+BUS = "azure-native:servicebus:"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 LOCKS = "/providers/microsoft.authorization/locks/"
 FIXED_TIERS = {"Dynamic", "FlexConsumption"}
@@ -61,7 +63,15 @@ def refuse_update(type_: str, old: Values, new: Values) -> None:
 
     A hosting plan keeps its way of hosting: "Cannot update ServerFarm SKU from 'Dynamic' to 'FlexConsumption'" (HTTP
     400, reported for Terraform's provider too). azure-native has no replacement for it: the program must ask for one.
+    So does a Service Bus entity keep its sessions and its duplicate detection.
     """
+    if type_.startswith(BUS):
+        kept = [name for name in FIXED if bool(old.get(name)) != bool(new.get(name))]
+        if kept:
+            raise Refused(
+                f"BadRequest: SubCode=40000. The value for the {kept[0]} property of an existing entity cannot be "
+                f'changed; say replace_on_changes=["{kept[0]}"], which loses its messages, or declare another one'
+            )
     if type_ != "azure-native:web:AppServicePlan":
         return
     before, after = (str((inputs.get("sku") or {}).get("tier", "")) for inputs in (old, new))

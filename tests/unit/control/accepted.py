@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.unit.control.accepted_aws import AWS, TENANT
+from tests.unit.control.accepted_bus import BUS
 
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
 PRINCIPAL = "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff"
@@ -293,6 +294,6 @@ AZURE: dict[str, dict[str, Any]] = {
     },
 }
 
-ACCEPTED = {f"azure-native:{token}": inputs for token, inputs in AZURE.items()} | {
+ACCEPTED = {f"azure-native:{token}": inputs for token, inputs in (AZURE | BUS).items()} | {
     f"aws:{token}": inputs for token, inputs in AWS.items()
 }

@@ -9,6 +9,7 @@ REMOVE = object()
 
 A, W, M, S = "azure-native:", "azure-native:web:", "azure-native:monitor:", "azure-native:storage:"
 P = "azure-native:dbforpostgresql:"
+B = "azure-native:servicebus:"
 SCALE = ["functionAppConfig", "scaleAndConcurrency"]
 SETTINGS = ["siteConfig", "appSettings"]
 SHAPES: list[tuple[str, list[str | int], Any, str, str]] = [
@@ -80,6 +81,17 @@ SHAPES: list[tuple[str, list[str | int], Any, str, str]] = [
     ("aws:iam/role:Role", ["maxSessionDuration"], 900, "maxSessionDuration", "3600 to 43200"),
     ("aws:iam/role:Role", ["name"], "a role", "name", "must match"),
     ("aws:iam/openIdConnectProvider:OpenIdConnectProvider", ["url"], "http://sts.windows.net/x/", "url", "must match"),
+    (f"{B}Namespace", ["namespaceName"], "bus-mill-sb", "namespaceName", "must match"),
+    (f"{B}Namespace", ["namespaceName"], "bus", "namespaceName", "6 to 50 characters"),
+    (f"{B}Namespace", ["minimumTlsVersion"], "TLS1_2", "minimumTlsVersion", "must be one of"),
+    (f"{B}Queue", ["queueName"], "/work", "queueName", "must match"),
+    (f"{B}Queue", ["queueName"], "w" * 261, "queueName", "260 characters"),
+    (f"{B}Subscription", ["subscriptionName"], "a/b", "subscriptionName", "must match"),
+    (f"{B}Subscription", ["subscriptionName"], "s" * 51, "subscriptionName", "50 characters"),
+    (f"{B}Rule", ["filterType"], "TrueFilter", "filterType", "must be one of"),
+    (f"{B}DefaultRule", ["subscriptionName"], REMOVE, "subscriptionName", "must be set"),
+    (f"{B}DefaultRule", ["sqlFilter", "sqlExpression"], "x" * 1025, "sqlFilter.sqlExpression", "1024 characters"),
+    (f"{B}DefaultRule", ["ruleName"], "$Default", "ruleName", "no such property"),
 ]  # fmt: skip
 RULES: list[tuple[str, list[str | int], Any, str, str]] = [
     (f"{W}WebApp", [*SETTINGS, 0, "name"], "FUNCTIONS_WORKER_RUNTIME", "siteConfig.appSettings[0].name", "Flex"),
@@ -143,4 +155,18 @@ RULES: list[tuple[str, list[str | int], Any, str, str]] = [
      [{"queueArn": "arn:aws:sqs:eu-central-1:123456789012:a", "events": ["s3:ObjectCreated:*"], "filterPrefix": "a/"},
       {"queueArn": "arn:aws:sqs:eu-central-1:123456789012:b", "events": ["s3:ObjectCreated:Put"]}],
      "queues[1]", "overlap"),
+    (f"{B}Namespace", ["sku", "tier"], "Standard", "sku.tier", 'must be "Premium"'),
+    (f"{B}Namespace", ["sku", "capacity"], 3, "sku.capacity", "must be one of"),
+    (f"{B}Queue", ["lockDuration"], "PT5M1S", "lockDuration", "at most 300 s"),
+    (f"{B}Queue", ["lockDuration"], "5 minutes", "lockDuration", "ISO 8601"),
+    (f"{B}Queue", ["lockDuration"], "PT", "lockDuration", "ISO 8601"),
+    (f"{B}Queue", ["defaultMessageTimeToLive"], "PT0S", "defaultMessageTimeToLive", "at least 1 s"),
+    (f"{B}Queue", ["duplicateDetectionHistoryTimeWindow"], "P8D", "duplicateDetectionHistoryTimeWindow", "604800 s"),
+    (f"{B}Queue", ["autoDeleteOnIdle"], "PT4M", "autoDeleteOnIdle", "at least 300 s"),
+    (f"{B}Queue", ["maxDeliveryCount"], 0, "maxDeliveryCount", "at least 1"),
+    (f"{B}Queue", ["maxSizeInMegabytes"], 100, "maxSizeInMegabytes", "must be one of"),
+    (f"{B}Queue", ["forwardTo"], "EU/work-items", "forwardTo", "must not be the queue itself"),
+    (f"{B}Queue", ["requiresSession"], True, "forwardTo", "with sessions"),
+    (f"{B}Rule", ["correlationFilter"], REMOVE, "correlationFilter", "must be set"),
+    (f"{B}DefaultRule", ["sqlFilter"], {}, "sqlFilter.sqlExpression", "must be set"),
 ]  # fmt: skip

@@ -84,12 +84,12 @@ def test_a_plan_decides_what_its_app_may_say() -> None:
 
 
 def test_a_type_without_data_names_the_list_to_extend() -> None:
-    [failure] = check("azure-native:servicebus:Namespace", {}).failures
-    assert "constraints/azure-native/servicebus.json" in failure.reason
+    [failure] = check("azure-native:eventhub:Namespace", {}).failures
+    assert "constraints/azure-native/eventhub.json" in failure.reason
     assert "extract_azure.py" in failure.reason
     [misspelt] = check("azure-native:storage:StorageAcount", {}).failures
     assert '"azure-native:storage:StorageAccount"' in misspelt.reason
-    assert describe("azure-native:servicebus:Namespace") == {}
+    assert describe("azure-native:eventhub:Namespace") == {}
 
 
 def test_nulls_are_absent_and_the_engines_marks_are_ignored() -> None:

@@ -124,6 +124,7 @@ def test_the_record_is_the_owners_alone(tmp_path: Path) -> None:
 
 
 PLANS = "azure-native:web:AppServicePlan"
+BUS_QUEUES = "azure-native:servicebus:Queue"
 
 
 def locked(plane: ControlPlane, scope: str) -> str:
@@ -156,6 +157,16 @@ def test_a_plan_keeps_its_way_of_hosting(tmp_path: Path) -> None:
             with pytest.raises(Refused, match="Cannot update ServerFarm SKU from 'FlexConsumption' to 'Dynamic'"):
                 asyncio.run(cloud.update(PLANS, id_, {}, sku("Y1", "Dynamic"), preview=preview))
         asyncio.run(cloud.update(PLANS, id_, {}, {**sku("FC1", "FlexConsumption"), "tags": {}}, preview=False))
+
+
+def test_a_queue_keeps_its_sessions(tmp_path: Path) -> None:
+    queue = {"resourceGroupName": "g", "namespaceName": "bus-test", "queueName": "jobs", "requiresSession": False}
+    with plane(tmp_path / "control.sqlite") as (cloud, _):
+        id_ = asyncio.run(cloud.create(BUS_QUEUES, "jobs", queue, preview=False)).id
+        for preview in (True, False):
+            with pytest.raises(Refused, match="value for the requiresSession property of an existing entity cannot be"):
+                asyncio.run(cloud.update(BUS_QUEUES, id_, {}, {**queue, "requiresSession": True}, preview=preview))
+        asyncio.run(cloud.update(BUS_QUEUES, id_, {}, {**queue, "lockDuration": "PT2M"}, preview=False))
 
 
 def test_what_a_group_holds_goes_with_it(tmp_path: Path) -> None:
