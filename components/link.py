@@ -1,5 +1,6 @@
 """What one part hands another that uses it: settings to read, grants to hold. `uses=[queue.send(), table.write()]`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ from components.roles import Grant
 if TYPE_CHECKING:
     from components.aws.trust import EntraTrust
     from components.data.database import Database
+    from components.inbox import Inbox
 
 T = TypeVar("T")
 
@@ -48,11 +50,13 @@ class Link:
     database: Sequence[DatabaseGrant] = ()
     needs: Sequence[pulumi.Resource] = ()
     """What must exist before a worker that uses this starts."""
+    empties: Sequence["Inbox"] = ()
+    """Where a worker that uses this takes messages from: it is their consumer."""
 
 
 def setting_prefix(name: str) -> str:
     """A component's name as the beginning of a setting's name: `api-fetch` → `API_FETCH`."""
-    return name.upper().replace("-", "_")
+    return re.sub(r"[-.]", "_", name.upper())
 
 
 def after(value: T, *resources: pulumi.Resource) -> pulumi.Output[T]:

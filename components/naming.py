@@ -19,6 +19,10 @@ Kind = Literal[
     "storage_account",
     "container",
     "queue",
+    "bus_namespace",
+    "bus_entity",
+    "bus_subscription",
+    "bus_rule",
     "database_server",
     "vault",
     "workspace",
@@ -60,6 +64,12 @@ _RULES: dict[Kind, _Rule] = {
     "storage_account": _Rule(24, r"[a-z0-9]{3,}", worldwide=True, separator=""),
     "container": _Rule(63, r"[a-z0-9](-?[a-z0-9])+", staged=False),
     "queue": _Rule(63, r"[a-z0-9](-?[a-z0-9])+", staged=False),
+    "bus_namespace": _Rule(50, r"[a-z](-?[a-z0-9]){5,}", worldwide=True),
+    # Queues and topics of a namespace share their names. Service Bus knows slashes in them too, but they would stand in
+    # resource ids, where a slash means something else.
+    "bus_entity": _Rule(260, r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", staged=False),
+    "bus_subscription": _Rule(50, r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", staged=False),
+    "bus_rule": _Rule(50, r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", staged=False),
     "database_server": _Rule(63, r"[a-z0-9](-?[a-z0-9])+", worldwide=True),
     "vault": _Rule(24, r"[a-z](-?[a-z0-9])+", worldwide=True),
     "workspace": _Rule(63, r"[a-z0-9][a-z0-9-]{2,}[a-z0-9]"),

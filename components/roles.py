@@ -15,6 +15,10 @@ Verb = Literal[
     "blob.own",
     "queue.send",
     "queue.receive",
+    "bus.send",
+    "bus.receive",
+    "bus.manage",
+    "bus.count",
     "table.write",
     "secret.read",
     "logs.write",
@@ -39,6 +43,16 @@ ROLES: dict[Verb, Role] = {
     "queue.send": Role("Storage Queue Data Message Sender", "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a", "queue"),
     # Message Processor lacks UpdateMessage, which a trigger needs to set a retry's visibility.
     "queue.receive": Role("Storage Queue Data Contributor", "974c5e8b-45b9-4653-ba55-5f855dd0fb88", "queue"),
+    "bus.send": Role("Azure Service Bus Data Sender", "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39", "queue or topic"),
+    "bus.receive": Role(
+        "Azure Service Bus Data Receiver", "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0", "queue or subscription"
+    ),
+    "bus.manage": Role(
+        "Azure Service Bus Data Owner", "090c5cfd-751d-490a-894a-3ce6f1109419", "queue, topic or subscription"
+    ),
+    # Who scales counts messages, and needs Microsoft.ServiceBus/namespaces/*/read for it: Reader has that and touches
+    # no message, Data Owner would send and delete as well (docs/adr/0028-who-scales-reads-the-namespace.md).
+    "bus.count": Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7", "namespace"),
     "table.write": Role(
         "Storage Table Data Contributor", "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3", "host storage account"
     ),

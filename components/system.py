@@ -5,13 +5,13 @@ from typing import Any
 
 import pulumi
 
-from components.errors import DeclarationError
+from components.errors import DeclarationError, require
+from components.inbox import Inbox
 from components.naming import Environment
-from components.storage.queue import Queue
 
 
 class System(pulumi.ComponentResource):
-    """Groups one system's resources; `finish` refuses queues that nobody consumes."""
+    """Groups one system's resources; `finish` refuses what holds messages and nobody empties."""
 
     def __init__(self, name: str, environment: Environment) -> None:
         """`name` as the stack's configuration says it: `log_ingest`. All of it lives in the environment's region."""
@@ -26,14 +26,14 @@ class System(pulumi.ComponentResource):
 
     def finish(self, outputs: Mapping[str, Any]) -> None:
         """Check the whole, then publish its outputs."""
-        for queue in _queues_below(self):
-            if queue.consumer == "step" and not queue.consumed_by:
-                raise DeclarationError(
-                    f'Queue "{queue.queue_name}" in system {self.name}',
-                    must="every queue must have a consumer",
-                    got="none",
-                    change='add a step with On(queue, …), or declare it with consumer="operator" or "external"',
-                )
+        for inbox in _inboxes_below(self):
+            require(
+                not inbox.is_forgotten,
+                f"{inbox.who} in system {self.name}",
+                must=inbox.must,
+                got="none",
+                change=inbox.change,
+            )
         self.register_outputs(dict(outputs))
 
 
@@ -53,11 +53,10 @@ def _one_region(system: str, region: str) -> pulumi.ResourceTransformation:
     return look
 
 
-def _queues_below(part: pulumi.Resource) -> Iterator[Queue]:
-    """Every queue of a system, however deep; by name, so that the same one is refused each time."""
+def _inboxes_below(part: pulumi.Resource) -> Iterator[Inbox]:
+    """Everything of a system that holds messages, however deep; by name, so that the same one is refused each time."""
     children = part._childResources  # noqa: SLF001  Pulumi's own tree, which it shows to no one else
-    # By type, not by attribute: the provider's own queues have a `queue_name` too, an Output, which has no order.
-    for child in sorted(children, key=lambda one: one.queue_name if isinstance(one, Queue) else ""):
-        if isinstance(child, Queue):
+    for child in sorted(children, key=lambda one: one.who if isinstance(one, Inbox) else ""):
+        if isinstance(child, Inbox):
             yield child
-        yield from _queues_below(child)
+        yield from _inboxes_below(child)

@@ -34,10 +34,11 @@ class Alerts(pulumi.ComponentResource):
     def __init__(self, workspace: Workspace, opts: pulumi.ResourceOptions | None = None) -> None:
         """Everybody in the environment's `alert_emails` gets every alert."""
         super().__init__("millrace:monitoring:Alerts", "alerts", None, opts)
-        self._workspace, self._environment = workspace, workspace.group.environment
+        self._workspace, self.environment = workspace, workspace.group.environment
+        self.resource_group = workspace.group.name
         self._kept: set[str] = set()
         """Accounts whose queue logs go to the workspace."""
-        environment = self._environment
+        environment = self.environment
         self.group = monitor.ActionGroup(
             "alerts",
             action_group_name=environment.claim("action_group", "alerts"),
@@ -114,7 +115,7 @@ class Alerts(pulumi.ComponentResource):
         self, name: str, says: str, query: str, *, window: str, parent: pulumi.Resource, absent: bool = False
     ) -> monitor.ScheduledQueryRule:
         """An alert on rows that came (or, `absent`, did not come) within the window."""
-        environment: Environment = self._environment
+        environment: Environment = self.environment
         condition = monitor.ConditionArgs(
             query=query,
             time_aggregation=monitor.TimeAggregation.COUNT,

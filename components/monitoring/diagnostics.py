@@ -44,3 +44,17 @@ def keep_queue_changes(
         logs=[{"category": "StorageWrite", "enabled": True}, {"category": "StorageDelete", "enabled": True}],
         opts=pulumi.ResourceOptions(parent=parent),
     )
+
+
+def keep_bus_operations(
+    name: str, namespace_id: pulumi.Input[str], workspace_id: pulumi.Input[str], *, parent: pulumi.Resource
+) -> monitor.DiagnosticSetting:
+    """Who changed what in a Service Bus namespace; what is sent and received is logged on tier Premium only."""
+    return monitor.DiagnosticSetting(
+        name,
+        name="operations",
+        resource_uri=namespace_id,
+        workspace_id=workspace_id,
+        logs=[{"category": "OperationalLogs", "enabled": True}],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

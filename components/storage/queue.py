@@ -6,12 +6,10 @@ from typing import Literal
 import pulumi
 from pulumi_azure_native import storage
 
-from components.errors import require
+from components.inbox import Consumer, Inbox, check_consumer
 from components.link import Link, setting_prefix
 from components.roles import Grant
 from components.storage.account import Account
-
-Consumer = Literal["step", "operator", "external"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,25 +25,17 @@ class QueueArgs:
 
     def __post_init__(self) -> None:
         """Plain values are checked at once."""
-        require(
-            self.consumer in ("step", "operator", "external"),
-            "Queue",
-            must="consumer must be step, operator or external",
-            got=repr(self.consumer),
-            change="say who empties the queue",
-        )
+        check_consumer("Queue", self.consumer)
 
 
-class Queue(pulumi.ComponentResource):
+class Queue(Inbox):
     """One queue and, if a step empties it, its `-poison` queue, which the Functions host writes to."""
 
     def __init__(self, name: str, args: QueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """`name` is the queue's own name as well."""
         below = pulumi.ResourceOptions(parent=args.account)  # so that its system finds it, whoever declares it
-        super().__init__("millrace:storage:Queue", name, None, pulumi.ResourceOptions.merge(below, opts))
-        self.consumer, self.encoding = args.consumer, args.encoding
-        self.consumed_by: list[str] = []
-        self.account = args.account
+        super().__init__("millrace:storage:Queue", name, args.consumer, pulumi.ResourceOptions.merge(below, opts))
+        self.encoding, self.account = args.encoding, args.account
         self.queue_name = self._claim(name)
         poison = self._claim(f"{name}-poison") if args.consumer == "step" else None
         self.queue = self._create(self.queue_name)
@@ -83,6 +73,7 @@ class Queue(pulumi.ComponentResource):
             },
             grants=grants,
             needs=[self.queue, *([self.poison] if self.poison else [])],
+            empties=[self],
         )
 
     def _claim(self, name: str) -> str:

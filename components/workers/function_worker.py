@@ -149,12 +149,11 @@ class FunctionWorker(pulumi.ComponentResource):
             ) from error
 
     def _links(self) -> list[Link]:
-        triggers = []
-        for step in self._args.steps:
-            if isinstance(step, On):
-                step.queue.consumed_by.append(self._name)
-                triggers.append(step.queue.trigger(self.identity.client_id))
-        return [*self._args.uses, *triggers]
+        steps = [step for step in self._args.steps if isinstance(step, On)]
+        links = [*self._args.uses, *(step.queue.trigger(self.identity.client_id) for step in steps)]
+        for inbox in {id(inbox): inbox for link in links for inbox in link.empties}.values():
+            inbox.consumed_by.append(self._name)
+        return links
 
     def _grants(self, links: Sequence[Link]) -> list[Grant]:
         grants = [grant for link in links for grant in link.grants]

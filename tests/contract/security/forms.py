@@ -60,6 +60,7 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "monitor:DiagnosticSetting": ("Microsoft.Insights/diagnosticSettings", "2021-05-01-preview", ("name",)),
     "monitor:ScheduledQueryRule": ("Microsoft.Insights/scheduledQueryRules", "2023-12-01", ("ruleName",)),
+    "monitor:MetricAlert": ("Microsoft.Insights/metricAlerts", "2018-03-01", ("ruleName",)),
     "operationalinsights:SavedSearch": (
         "Microsoft.OperationalInsights/workspaces/savedSearches",
         "2020-08-01",
@@ -72,6 +73,24 @@ ARM: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "operationalinsights:Workspace": ("Microsoft.OperationalInsights/workspaces", "2023-09-01", ("workspaceName",)),
     "resources:ResourceGroup": ("Microsoft.Resources/resourceGroups", "2024-03-01", ("resourceGroupName",)),
+    "servicebus:DefaultRule": (
+        "Microsoft.ServiceBus/namespaces/topics/subscriptions/rules",
+        "2024-01-01",
+        ("namespaceName", "topicName", "subscriptionName", "=$Default"),
+    ),
+    "servicebus:Namespace": ("Microsoft.ServiceBus/namespaces", "2024-01-01", ("namespaceName",)),
+    "servicebus:Queue": ("Microsoft.ServiceBus/namespaces/queues", "2024-01-01", ("namespaceName", "queueName")),
+    "servicebus:Rule": (
+        "Microsoft.ServiceBus/namespaces/topics/subscriptions/rules",
+        "2024-01-01",
+        ("namespaceName", "topicName", "subscriptionName", "ruleName"),
+    ),
+    "servicebus:Subscription": (
+        "Microsoft.ServiceBus/namespaces/topics/subscriptions",
+        "2024-01-01",
+        ("namespaceName", "topicName", "subscriptionName"),
+    ),
+    "servicebus:Topic": ("Microsoft.ServiceBus/namespaces/topics", "2024-01-01", ("namespaceName", "topicName")),
     "storage:BlobContainer": (
         "Microsoft.Storage/storageAccounts/blobServices/containers",
         "2024-01-01",
@@ -130,6 +149,8 @@ def _arm(record: Record) -> dict[str, Any]:
         raise LookupError(f"{record.type}: must have a form in {__name__}.ARM; add its ARM type and name.")
     type_, version, names = ARM[kind]
     inputs = _known(record.inputs, "[parameters('knownAfterDeployment')]")
+    if "odataType" in inputs.get("criteria", {}):
+        inputs["criteria"]["odata.type"] = inputs["criteria"].pop("odataType")
     said = {**inputs, "@": record.name}
     name = "/".join(part[1:] if part.startswith("=") else str(said[part]) for part in names)
     rest = {key: value for key, value in inputs.items() if key not in {*names, "resourceGroupName"}}

@@ -15,6 +15,10 @@ BUILT_IN = {
     "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
     "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
     "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+    "Azure Service Bus Data Sender": "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39",
+    "Azure Service Bus Data Receiver": "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0",
+    "Azure Service Bus Data Owner": "090c5cfd-751d-490a-894a-3ce6f1109419",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
     "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
     "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
@@ -39,6 +43,8 @@ SENDS = "Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/act
 
 def test_sending_is_not_receiving_and_reading_is_not_writing() -> None:
     assert DEFINITIONS[ROLES["queue.send"].id]["data_actions"] == [SENDS]
+    assert DEFINITIONS[ROLES["bus.send"].id]["data_actions"] == ["Microsoft.ServiceBus/*/send/action"]
+    assert DEFINITIONS[ROLES["bus.receive"].id]["data_actions"] == ["Microsoft.ServiceBus/*/receive/action"]
     reads = DEFINITIONS[ROLES["blob.read"].id]["data_actions"]
     assert [action.rsplit("/", 1)[-1] for action in reads] == ["read"]
 
@@ -48,6 +54,11 @@ def test_no_verb_lets_a_worker_grant_roles(verb: Verb) -> None:
     for action in DEFINITIONS[ROLES[verb].id].get("actions", []):
         assert not action.lower().startswith("microsoft.authorization")
         assert action != "*"
+
+
+def test_who_counts_messages_reads_the_namespace_and_touches_no_message() -> None:
+    role = DEFINITIONS[ROLES["bus.count"].id]
+    assert (role["actions"], role["data_actions"]) == (["*/read"], [])
 
 
 def test_a_role_is_named_below_its_subscription() -> None:
