@@ -195,7 +195,7 @@ WRONG: dict[str, tuple[dict[str, str | None], str]] = {
     ),
     "a system that is not ours": (
         {"millrace:systems": '["log-ingest"]'},
-        r"setting millrace:systems\[0\] must be a system, each once: alma_analytics, log_ingest, got log-ingest \(did you mean",
+        r"setting millrace:systems\[0\] must be a system, each once: alma_analytics, log_ingest, got log-ingest \(did",
     ),
     "a system twice": (
         {"millrace:systems": '["log_ingest", "log_ingest"]'},
