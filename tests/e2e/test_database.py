@@ -31,7 +31,7 @@ from stacks.settings import read_settings
 
 settings = read_settings({"log_ingest"})
 base = foundation(settings)
-system = System("demo")
+system = System("demo", settings.environment)
 group = ResourceGroup("demo", settings.environment, opts=system.child)
 database = Database(
     "database", DatabaseArgs(group=group, foundation=base, migrations=["core/demo/migrations"]), system.child

@@ -61,8 +61,16 @@ ALLOWED: Final[dict[Verb, dict[str, set[str]]]] = {
     "logs.write": {"logs": {"Upload"}},
     "table.write": {},
     "telemetry.write": {},
+    "bus.send": {},
+    "bus.receive": {},
+    "bus.manage": {},
+    "bus.count": {},
 }
-NOT_SERVED: Final = {"table.write": "table", "telemetry.write": "applicationinsights"}
+NOT_SERVED: Final = {
+    "table.write": "table",
+    "telemetry.write": "applicationinsights",
+    **dict.fromkeys(("bus.send", "bus.receive", "bus.manage", "bus.count"), "servicebus"),
+}
 """Verbs on services that the local cloud has not: nothing listens, so nothing can be let in."""
 AUDIENCES: Final = {
     "blob": STORAGE,
