@@ -54,6 +54,5 @@ def _show(screen: Screen, report: "UpReport") -> None:
     for name, address in report.endpoints.items():
         screen.text(f"  {name:<12}{address}")
     screen.text("")
-    for one in report.systems.values():
-        for hint in one.try_next:
-            screen.text(f"  try  {hint}")
+    for hint in dict.fromkeys(hint for one in report.systems.values() for hint in one.try_next):
+        screen.text(f"  try  {hint}")
