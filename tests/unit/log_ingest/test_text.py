@@ -37,7 +37,7 @@ def _carefully(packed: bytes, limit: int = 10**9) -> tuple[bytes, str]:
 
 
 def _lines(read: tuple[bytes, str]) -> tuple[bytes, str]:
-    """Whole lines and the verdict: the two may notice damage a few bytes apart, within a line that is dead either way."""
+    """Whole lines and the verdict: where damage is noticed may differ by bytes, in a line that is dead either way."""
     got, verdict = read
     return got[: got.rfind(b"\n") + 1], verdict
 
