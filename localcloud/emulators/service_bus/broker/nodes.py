@@ -7,6 +7,7 @@ forwarded message's time to live starts anew.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -55,7 +56,7 @@ class Origin:
 SENT = Origin()
 
 
-class Node:
+class Node(ABC):
     """What queues, topics and subscriptions have in common. One counter gives the sequence numbers of all its
     backlogs.
     """
@@ -121,9 +122,9 @@ class Node:
 
     # -- arrivals
 
+    @abstractmethod
     def accept(self, envelope: Envelope, now: float, origin: Origin = SENT) -> int:
         """A message arrives (sent, scheduled, forwarded); returns its sequence number."""
-        raise NotImplementedError
 
     def keep(self, envelope: Envelope, now: float, origin: Origin) -> int:
         """Into the own backlog, or on to where this entity forwards."""

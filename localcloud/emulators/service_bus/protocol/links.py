@@ -1,5 +1,6 @@
 """What links of both directions have in common: handle, credit, delivery-count."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from localcloud.emulators.service_bus.codec import frames
@@ -78,7 +79,7 @@ class Sending(Link):
         self.session.write_flow([UInt(self.handle), UInt(self.delivery_count), UInt(self.credit), UInt(0), drain])
 
 
-class Receiving(Link):
+class Receiving(Link, ABC):
     """A link on which the peer sends. Puts the frames of a delivery together."""
 
     def __init__(self, session: "Session", handle: int, attach: list[Any], largest: int) -> None:
@@ -128,9 +129,9 @@ class Receiving(Link):
             self.credit = CREDIT
             self.write_flow()
 
+    @abstractmethod
     def take(self, payload: bytes, form: int) -> bytes:
         """Do what the message is for; the encoded outcome. Raises LinkError when the link cannot go on."""
-        raise NotImplementedError
 
     def write_flow(self) -> None:
         """Grant the credit."""
