@@ -1,7 +1,7 @@
 """Contestant: the straight line, which shows what this machine allows. `python -m … ORIGIN`.
 
 The same rows through the same calls with the same credentials, without what makes them safe: no retries, no progress,
-no dead letters, no validation. HTTP and signatures by hand on asyncio, isal for gz both ways, msgspec for the escaping.
+no dead letters, no validation. HTTP and signatures by hand on asyncio, isal for gz both ways, escaping by replacement.
 """
 
 from __future__ import annotations
@@ -149,12 +149,12 @@ def _bodies(packed: bytes, key: str, time: str) -> list[bytes]:
 
 def _rows(packed: bytes, key: str, time: str) -> list[bytes]:
     encode = msgspec.json.encode
-    texts = isal_zlib.decompress(packed, wbits=31).decode().rstrip("\n").replace("\n", "\x7f")
+    texts = isal_zlib.decompress(packed, wbits=31).rstrip(b"\n")
     front = b'{"TimeGenerated":%b,"Bucket_Name":"%b","Key":%b,"Actual_Time":%b,"Raw_Data":"' % (
         encode("2026-10-31T12:40:00.000Z"), BUCKET.encode(), encode(key), encode(time),
     )  # fmt: skip
     back = b'","Record_Id":"%b-' % hashlib.sha256(key.encode()).hexdigest()[:24].encode()
-    escaped = encode(texts)[1:-1].split(b"\x7f")
+    escaped = texts.replace(b"\\", b"\\\\").replace(b'"', b'\\"').split(b"\n")  # all that JSON lines need
     return [b'%b%b%b%d","Part":1,"Parts":1}' % (front, text, back, at) for at, text in enumerate(escaped, 1)]
 
 

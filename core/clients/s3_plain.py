@@ -20,6 +20,8 @@ from core.clients.aws_session import AwsSession
 from core.clients.reply import Reply
 from core.clients.wire import Wire
 
+_FIRST_S = 0.25
+"""What others wait for the bucket's first request to be built: together they would take longer, one after another."""
 _ORDINARY = re.compile(r"(?:(?!\.)[\w.~=-]+/)*(?!\.)[\w.~=-]+", re.ASCII)
 """Keys and versions that every URL library leaves as they are written."""
 
@@ -32,6 +34,8 @@ class PlainGet:
         self._bases: dict[str, str] = {}
         """By bucket: the address up to the key; empty: this way is not for it."""
         self._asked = threading.local()
+        self._shown: dict[str, threading.Event] = {}
+        """By bucket whose first request was begun: set once its address is known."""
         client.meta.events.register("before-send.s3.GetObject", self._learn)
         ca_file = session.verify if isinstance(session.verify, str) else None
         self._wire = Wire(connections=connections, ca_file=ca_file)
@@ -39,7 +43,7 @@ class PlainGet:
     def get(self, bucket: str, key: str, version: str) -> Reply | None:
         """The answer with its body still to be read; None: ask botocore. Raises what getting credentials raises."""
         self._asked.names = (bucket, key)
-        base = self._bases.get(bucket)
+        base = self._base(bucket)
         if not (base and _ORDINARY.fullmatch(key) and (not version or _ORDINARY.fullmatch(version))):
             return None
         url = base + quote(key, safe="/~") + (f"?versionId={quote(version)}" if version else "")
@@ -53,6 +57,15 @@ class PlainGet:
         answer.close()
         return None
 
+    def _base(self, bucket: str) -> str | None:
+        """The address up to the key; the bucket's first caller gets None and leads the way, the others wait for it."""
+        if (base := self._bases.get(bucket)) is not None:
+            return base
+        shown = threading.Event()
+        if (first := self._shown.setdefault(bucket, shown)) is not shown:
+            first.wait(_FIRST_S)
+        return self._bases.get(bucket)
+
     def _learn(self, request: AWSPreparedRequest, **_: Any) -> None:
         """Sees each of botocore's own requests before it is sent: its address without the key is the bucket's."""
         bucket, key = getattr(self._asked, "names", ("", ""))
@@ -60,3 +73,4 @@ class PlainGet:
         path = quote(key, safe="/~")
         if bucket and url.endswith(f"/{path}") and self._bases.get(bucket) != (base := url.removesuffix(path)):
             self._bases[bucket] = "" if get_environ_proxies(url) else base
+            self._shown.setdefault(bucket, threading.Event()).set()

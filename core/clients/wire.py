@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -24,6 +25,10 @@ from core.clients.reply import Reply
 
 _CONNECT_S = 5.0
 READ_S = 60.0
+_FRESH_S = 0.25
+"""So long after its last answer nobody looks whether the server closed a connection meanwhile: servers give a next
+request seconds at least, and each look hands the processor to another thread.
+"""
 _BUFFER = 64 * 1024
 _TARGET = re.compile(r"[!-~]*")
 _HEADER = re.compile(r"[^\r\n\0]*")
@@ -61,6 +66,8 @@ class _Connection:
         self.socket = self.line.sock
         self.socket.settimeout(read_s)
         self.file = cast("BinaryIO", self.socket.makefile("rb", buffering=_BUFFER))
+        self.used = 0.0
+        """When its last answer had been read (monotonic)."""
 
     def close(self) -> None:
         """Ends it."""
@@ -103,6 +110,7 @@ class Wire:
         def done(keeps: bool) -> None:
             idle = self._idle.setdefault(origin, [])
             if keeps and len(idle) < self._most:
+                connection.used = time.monotonic()
                 idle.append(connection)
             else:
                 connection.close()
@@ -153,7 +161,7 @@ class Wire:
                 connection = idle.pop()
             except IndexError:  # another thread was faster
                 return None
-            if not is_connection_dropped(connection.line):
+            if time.monotonic() - connection.used < _FRESH_S or not is_connection_dropped(connection.line):
                 return connection
             connection.close()
         return None

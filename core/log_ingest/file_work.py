@@ -17,7 +17,7 @@ from core.log_ingest.notices import File
 from core.log_ingest.ports import Message, Object
 from core.log_ingest.progress import FileProgress, MessageProgress
 from core.log_ingest.rows import Place, RowWriter, file_id
-from core.log_ingest.split import Batch, split
+from core.log_ingest.split import Batch, Clean, split
 from core.log_ingest.text import Damaged, unpacked, utf8
 from core.log_ingest.uploads import Desk, Uploads
 from core.log_ingest.validate import faults as json_faults
@@ -170,7 +170,7 @@ class FileWork(Uploads):
         line = 0
         try:
             for batch in split(utf8(self._unpacked())):
-                line = batch.lines[-1] if batch.lines else line
+                line = _last_line(batch) or line
                 self._take(batch)
                 if self.failed is not None or self.desk.late():
                     return False
@@ -211,13 +211,18 @@ class FileWork(Uploads):
         self.ended = not piece
         return piece
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: Batch | Clean) -> None:
         """Dead records to the dead-letter place, the others to the writer."""
         first = self.position + 1
+        if isinstance(batch, Clean):
+            self.position += batch.count
+            for chunk in self.writer.add_lines(batch.block, range(first, self.position + 1)):
+                self._begin(chunk)
+            return
         self.position += len(batch.texts)
         texts = batch.texts
         positions: range | list[int] = range(first, self.position + 1)
-        faults = batch.faults if batch.checked else _with_known(batch) if batch.faults else json_faults(texts)
+        faults = _with_known(batch) if batch.faults else json_faults(texts)
         if faults:
             for at in sorted(faults):
                 self.desk.tally.failure(faults[at])
@@ -232,6 +237,13 @@ class FileWork(Uploads):
 
 
 Begin = Callable[[File, Message, MessageProgress, Desk, Object, str], FileWork]
+
+
+def _last_line(batch: Batch | Clean) -> int:
+    """The number of its last record's line; 0: it has no records."""
+    if isinstance(batch, Clean):
+        return batch.first_line + batch.count - 1
+    return batch.lines[-1] if batch.lines else 0
 
 
 def _with_known(batch: Batch) -> dict[int, str]:

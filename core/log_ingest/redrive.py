@@ -25,7 +25,7 @@ from core.log_ingest.notices import File, Notice, parse
 from core.log_ingest.ports import Container, Message, Object
 from core.log_ingest.progress import FileProgress, MessageProgress
 from core.log_ingest.rows import Chunk
-from core.log_ingest.split import Batch
+from core.log_ingest.split import Batch, Clean
 from core.log_ingest.uploads import Desk
 
 _TRIES = 5  # to write a letter that others (a drop, another redrive) write at the same moment
@@ -247,9 +247,9 @@ class RedriveWork(FileWork):
     def _accepted(self) -> None:
         """Records are left out before they become rows."""
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: Batch | Clean) -> None:
         """Only what the letter wants and no earlier redrive brought in, in pieces without gaps."""
-        before = self.position
+        batch, before = batch.batch if isinstance(batch, Clean) else batch, self.position
 
         def wanted(at: int) -> bool:
             position = before + at + 1

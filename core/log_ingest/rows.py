@@ -13,6 +13,8 @@ from itertools import accumulate
 
 import msgspec
 
+from core.log_ingest.validate import CLEAN_BYTES
+
 _encode = msgspec.json.encode
 _SEPARATOR = b"\x7f"  # passes JSON escaping unchanged, and hardly ever occurs in a record
 _CONTINUES = 0b1000_0000
@@ -97,6 +99,18 @@ class RowWriter:
                 )  # fmt: skip
                 yield from self._add_row(row, ends_record=number == len(pieces))
 
+    def add_lines(self, block: bytes, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The same for valid records of at most CLEAN_BYTES, one a line, parted by LF.
+
+        Within JSON a quote and a backslash are all there is to escape: other control characters than white space make
+        it invalid, and the only white space left here is the tab.
+        """
+        if self._accepted is not None or self._max_field < CLEAN_BYTES or b"\t" in block:
+            yield from self.add(block.split(b"\n"), positions)
+            return
+        escaped = block.replace(b"\\", b"\\\\") if b"\\" in block else block
+        yield from self._add_plain(escaped.replace(b'"', b'\\"').split(b"\n"), positions)
+
     def rest(self) -> Chunk | None:
         """The rows not yet in a chunk."""
         if not self._rows:
@@ -114,20 +128,25 @@ class RowWriter:
             b'%b%b%b%d","Part":1,"Parts":1}' % (front, text, middle, position)
             for text, position in zip(escaped, positions, strict=True)
         ]
-        ends = list(accumulate(len(row) + 1 for row in rows))
-        start = behind = 0
+        ends = list(accumulate(map(len, rows), initial=0))
+
+        def end(at: int) -> int:
+            return ends[at] + at  # a comma behind each row
+
+        start = 0
         while start < len(rows):
-            fits = bisect_right(ends, behind + self._max_bytes - self._size, start)
+            room = self._max_bytes - self._size + end(start)
+            fits = bisect_right(range(len(ends)), room, start, key=end) - 1
             fits = min(fits, start + self._max_rows - len(self._rows))
             if fits == start and (chunk := self.rest()) is not None:
                 yield chunk
                 continue
             fits = max(fits, start + 1)
             self._rows += rows[start:fits]
-            self._size += ends[fits - 1] - behind
+            self._size += end(fits) - end(start)
             self._records += fits - start
             self.next_row += fits - start
-            start, behind = fits, ends[fits - 1]
+            start = fits
 
     def _add_row(self, row: bytes, *, ends_record: bool) -> Iterator[Chunk]:
         known = self._accepted is not None and self._accepted(self.next_row)

@@ -33,7 +33,7 @@ from core.runtime.memory import share_heaps
 
 _RECEIVE_MOST = 10  # SQS's own limit
 _LINGER_S = 0.02
-_TURNS = 4  # files read and split at a time: enough for the processor, each a few MB
+_TURNS = 2  # files read and split at a time: enough for the processor, whose cache more of them would share
 _LOOK_S = 0.5  # how often the receiver looks after visibility while all hands are busy
 
 

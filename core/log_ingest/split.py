@@ -31,11 +31,24 @@ class Batch:
     """Line number (from 1) at which each begins."""
     faults: dict[int, str] = field(default_factory=dict)
     """Index → reason, for records that are dead already; their text is an excerpt."""
-    checked: bool = False
-    """Whether each text is known to be JSON."""
 
 
-def split(pieces: Iterator[bytes]) -> Iterator[Batch]:
+@dataclass(slots=True)
+class Clean:
+    """Records that are known to be JSON, in the most common form: not taken apart."""
+
+    block: bytes
+    """One record a line, parted by LF; none is longer than validate.CLEAN_BYTES."""
+    count: int
+    first_line: int
+
+    @property
+    def batch(self) -> Batch:
+        """Taken apart."""
+        return Batch(self.block.split(b"\n"), range(self.first_line, self.first_line + self.count))
+
+
+def split(pieces: Iterator[bytes]) -> Iterator[Batch | Clean]:
     """Batches of records. Raises Damaged at the point from which the file cannot be read."""
     source = Source(pieces)
     opening = _form(source)
@@ -75,7 +88,7 @@ def _form(source: Source) -> int:
     return start + 1 if Elements.plausible(source, start + 1) else 0
 
 
-def _lines(source: Source) -> Iterator[Batch]:
+def _lines(source: Source) -> Iterator[Batch | Clean]:
     """The rest of the source, a record a line; blank lines count as lines only."""
     while True:
         block = source.data
@@ -85,7 +98,7 @@ def _lines(source: Source) -> Iterator[Batch]:
         if cut:
             batch = _batch(block[:cut], source.line)
             yield batch
-            source.drop(cut, lines=len(batch.texts) if batch.checked and block[cut - 1] == _LF else 0)
+            source.drop(cut, lines=batch.count if isinstance(batch, Clean) and block[cut - 1] == _LF else 0)
         elif len(block) > MAX_RECORD_BYTES:
             yield Batch([block[:EXCERPT_BYTES]], [source.line], {0: f"record over {MAX_RECORD_BYTES:,} bytes"})
             _skip_line(source)
@@ -103,13 +116,13 @@ def _skip_line(source: Source) -> None:
     source.drop(end.start() if end else len(source.data))
 
 
-def _batch(block: bytes, first_line: int) -> Batch:
+def _batch(block: bytes, first_line: int) -> Batch | Clean:
     if b"\r" in block:
         raw = block.splitlines()
     else:
         block = block.removesuffix(b"\n")
-        if (clean := clean_lines(block)) is not None:
-            return Batch(clean, range(first_line, first_line + len(clean)), checked=True)
+        if count := clean_lines(block):
+            return Clean(block, count, first_line)
         raw = block.split(b"\n")
     if _BOM in block:  # files glued together keep their marks
         raw = [line.removeprefix(_BOM) for line in raw]

@@ -16,7 +16,7 @@ try:
 except ImportError:  # no wheel for the platform: the standard library does the same, slower
     fast = None
 
-_PIECE = 256 * 1024
+_PIECE = 1024 * 1024
 _PACKED_PIECE = 64 * 1024
 _SMALL = 512 * 1024  # packed bytes: such a gz is kept whole while it is unpacked
 _GZ = b"\x1f\x8b"

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import repeat
-from operator import contains
 
 import msgspec
 
 MAX_NESTING = 1_000
+CLEAN_BYTES = 2 * MAX_NESTING
+"""A text without more bytes cannot be nested too deep."""
 _WHITE = b" \t\n\r"
 _scan_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _scan = msgspec.json.Decoder(msgspec.Raw).decode
@@ -26,22 +26,20 @@ _TOKEN = re.compile(
 )
 
 
-def clean_lines(block: bytes) -> list[bytes] | None:
-    """The records of a block in which every line is exactly one JSON value and nothing else; None: look at each line.
+def clean_lines(block: bytes) -> int:
+    """How many records a block holds in which every line is exactly one JSON value of at most `CLEAN_BYTES` and nothing
+    else; 0: look at each line. Lines are parted by LF alone.
 
-    Most blocks of most files are clean: checked and taken apart in a few calls, whatever the number of lines. Lines
-    are parted by LF alone.
+    Most blocks of most files are clean: checked in a few calls, whatever the number of lines.
     """
     try:
         block.decode("utf-8")
         values = _scan_lines(block)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return 0
     # two values on one line, or one over two lines, must not pass
-    if not values or b"\n".join(values) != block or max(map(len, values)) > 2 * MAX_NESTING:
-        return None
-    texts = list(map(bytes, values))
-    return None if any(map(contains, texts, repeat(b"\n"))) else texts
+    whole = len(values) == block.count(b"\n") + 1 and b"\n".join(values) == block
+    return len(values) if whole and max(map(len, values)) <= CLEAN_BYTES else 0
 
 
 def faults(texts: Sequence[bytes]) -> dict[int, str]:
@@ -54,9 +52,7 @@ def faults(texts: Sequence[bytes]) -> dict[int, str]:
         values = _scan_list(whole)
         # equal pieces, not only equally many: "1,2" beside a text that swallows a comma must not pass
         if len(values) == len(texts) and list(map(bytes, values)) == list(texts):
-            return {
-                at: reason for at, text in enumerate(texts) if len(text) > 2 * MAX_NESTING and (reason := _deep(text))
-            }
+            return {at: reason for at, text in enumerate(texts) if len(text) > CLEAN_BYTES and (reason := _deep(text))}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # some text is at fault: look at each
     return {at: reason for at, text in enumerate(texts) if (reason := fault(text))}
@@ -76,7 +72,7 @@ def fault(text: bytes) -> str:
         return _grammar(text)
     except msgspec.DecodeError as error:
         return _grammar(text) and f"not JSON: {str(error).removeprefix('JSON is malformed: ')}"
-    return _deep(text) if len(text) > 2 * MAX_NESTING else ""
+    return _deep(text) if len(text) > CLEAN_BYTES else ""
 
 
 def _deep(text: bytes) -> str:

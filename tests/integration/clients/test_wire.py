@@ -97,7 +97,8 @@ def test_a_connection_is_kept(servers: list[Server]) -> None:
     one.close()
 
 
-def test_one_that_the_server_closed_is_not_used_again(servers: list[Server]) -> None:
+def test_one_that_the_server_closed_is_not_used_again(servers: list[Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_FRESH_S", 0)  # as if some time had passed
     closing = OK.replace(b"OK", b"close")  # says nothing of it in a header
     servers.append(server := Server([closing, OK]))
     one = Wire(connections=1)

@@ -43,6 +43,29 @@ def test_rows_are_what_the_struct_says(texts: list[str], max_rows: int) -> None:
     assert all(not max_rows or chunk.last - chunk.first <= max_rows for chunk in chunks)
 
 
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(_JSON, st.booleans(), st.booleans()), min_size=1, max_size=20), st.sampled_from([64, 4_000]))
+def test_lines_make_the_same_rows_as_their_texts(values: list[tuple[object, bool, bool]], field: int) -> None:
+    texts = [
+        json.dumps(value, ensure_ascii=only_ascii, separators=(",", ":\t" if tab else ":")).encode()
+        for value, only_ascii, tab in values
+    ]
+    bodies = []
+    for lines in (False, True):
+        writer = RowWriter(PLACE, max_bytes=3_000, max_rows=0, max_field_bytes=field, with_time=True)
+        positions = range(1, len(texts) + 1)
+        chunks = list(writer.add_lines(b"\n".join(texts), positions) if lines else writer.add(texts, positions))
+        bodies.append([*chunks, writer.rest()])
+    assert bodies[0] == bodies[1]
+
+
 def test_rows_accepted_before_are_left_out_without_a_gap_in_any_chunk() -> None:
     before = {0, 1, 5, 6}
     writer = RowWriter(PLACE, max_bytes=10_000, max_rows=0, max_field_bytes=50, with_time=False,
