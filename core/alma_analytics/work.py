@@ -47,7 +47,8 @@ class Work:
     def alone(self, what: str) -> Iterator[bool]:
         """Whether this process has `what` to itself; nobody else has it until the end, or until this process dies."""
         with self.database.transaction() as guard:
-            row = guard.execute(SQL["alone"], {"what": what}).fetchone()
+            with guard.pipeline():  # the transaction's beginning travels along
+                row = guard.execute(SQL["alone"], {"what": what}).fetchone()
             yield bool(row and row["mine"])
 
     def open(self, tx: Tx, queue: str, message: OfRun) -> Open | Outcome:

@@ -120,6 +120,11 @@ def lock(tx: Tx, run_id: str) -> str | None:
     return None if row is None else str(row["state"])
 
 
+def _lock(tx: Tx, run_id: str) -> None:
+    """The same; the answer is not waited for, so that in a pipeline it travels with the move that it guards."""
+    tx.execute(_SQL["lock_run"], {"run_id": run_id})
+
+
 def count(tx: Tx, run_id: str, *, requests: int = 0, **counts: int) -> None:
     """Adds to the run's requests and counts: `count(tx, run_id, rows=500)`."""
     tx.execute(_SQL["count_run"], {"run_id": run_id, "requests": requests, "counts": Jsonb(counts)})
@@ -155,7 +160,7 @@ def open_stage(tx: Tx, run_id: str, stage: str, tasks: Iterable[str] = (), *, se
     nobody will be told so: its opener goes on with what comes after it.
     """
     names = list(dict.fromkeys(tasks))
-    lock(tx, run_id)
+    _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "tasks": len(names), "sealed": sealed}
     if not _moved(tx, "open_stage", values):
         return False
@@ -177,7 +182,7 @@ def stages(tx: Tx, run_id: str) -> list[Stage]:
 
 def seal(tx: Tx, run_id: str, stage: str) -> Finish:
     """No more tasks will come; the stage is done at once when all that came are settled."""
-    lock(tx, run_id)
+    _lock(tx, run_id)
     return _finish(tx, "seal_stage", {"run_id": run_id, "stage": stage})
 
 
@@ -187,7 +192,7 @@ def reset_stage(tx: Tx, run_id: str, stage: str, *, round: int | None = None) ->
     None, and nothing happens, when it is unknown, done, or (with `round`) no longer in that round: of two that want the
     same, the second one learns that it is too late.
     """
-    lock(tx, run_id)
+    _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "round": round}
     row = tx.execute(_SQL["reset_stage"], values).fetchone()
     if row is None:
@@ -201,7 +206,7 @@ def reset_stage(tx: Tx, run_id: str, stage: str, *, round: int | None = None) ->
 
 def add_task(tx: Tx, run_id: str, stage: str, task: str) -> bool:
     """One more task of an unsealed stage. False: it was there, or the stage takes no more."""
-    lock(tx, run_id)
+    _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "task": task}
     if not _moved(tx, "add_task", values):
         return False
@@ -246,7 +251,7 @@ def tasks(tx: Tx, run_id: str, *, unsettled: bool = False) -> list[Task]:
 
 def reopen(tx: Tx, run_id: str, stage: str) -> list[str]:
     """The stage's failed tasks wait again, and the stage is open; their names. Its end will be told once more."""
-    lock(tx, run_id)
+    _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage}
     found = [str(row["task"]) for row in tx.execute(_SQL["reopen_tasks"], values).fetchall()]
     if found:
@@ -256,7 +261,7 @@ def reopen(tx: Tx, run_id: str, stage: str) -> list[str]:
 
 def forget_stage(tx: Tx, run_id: str, stage: str) -> bool:
     """As if it had never been opened: what comes before it is done once more."""
-    lock(tx, run_id)
+    _lock(tx, run_id)
     return _moved(tx, "forget_stage", {"run_id": run_id, "stage": stage})
 
 
@@ -267,7 +272,7 @@ def _settle(
     if requests:
         count(tx, run_id, requests=requests)  # locks the run's row as well
     else:
-        lock(tx, run_id)
+        _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "task": task, "state": state, "reason": reason, "requests": requests,
               "result": None if result is None else Jsonb(dict(result))}  # fmt: skip
     if not _moved(tx, "settle_task", values):

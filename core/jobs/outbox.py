@@ -81,9 +81,10 @@ class Outbox:
         """Sends what is committed for this run and this app's queues; how many. Raises what a queue's `send` raises:
         that message and those after it stay for the next flush. Two flushers at once share the work.
         """
-        sent = 0
-        while self._send_one(run_id):
-            sent += 1
+        sent, more = 0, True
+        while more:
+            taken, more = self._send_one(run_id)
+            sent += taken
         return sent
 
     def left(self, *, older_s: float) -> list[str]:
@@ -93,13 +94,16 @@ class Outbox:
         with self._database.transaction() as tx:
             return [str(row["run_id"]) for row in tx.execute(_SQL["left_messages"], values).fetchall()]
 
-    def _send_one(self, run_id: str) -> bool:
-        """One message a transaction, so that a kill repeats one and not many."""
+    def _send_one(self, run_id: str) -> tuple[int, bool]:
+        """One message a transaction, so that a kill repeats one and not many: how many it was, and whether others wait.
+        What is put later is its putter's to flush.
+        """
         with self._database.transaction() as tx:
             values = {"run_id": run_id, "queues": list(self._queues), "now": self._now(), "ahead_s": AHEAD_S}
-            row = tx.execute(_SQL["take_message"], values).fetchone()
+            with tx.pipeline():  # the transaction's beginning travels along
+                row = tx.execute(_SQL["take_message"], values).fetchone()
             if row is None:
-                return False
+                return 0, False
             self._queues[row["queue"]].send(bytes(row["body"]), delay_s=row["delay_s"])
             tx.execute(_SQL["drop_message"], {"id": row["id"]})
-            return True
+            return 1, bool(row["more"])

@@ -184,10 +184,11 @@ insert into jobs.outbox (run_id, queue, body, not_before)
 values (%(run_id)s, %(queue)s, %(body)s, %(not_before)s);
 
 -- name: take_message
--- The next one to send. What another flusher has in hand is passed over; what lies further ahead than a queue can hide
--- a message stays here until then.
-select id, queue, body, greatest(0, ceil(extract(epoch from not_before - %(now)s)))::integer as delay_s
-from jobs.outbox
+-- The next one to send, and whether others wait behind it. What another flusher has in hand is passed over; what lies
+-- further ahead than a queue can hide a message stays here until then.
+select id, queue, body, greatest(0, ceil(extract(epoch from not_before - %(now)s)))::integer as delay_s,
+  exists (select from jobs.outbox behind where behind.run_id = %(run_id)s and behind.id > waiting.id) as more
+from jobs.outbox waiting
 where run_id = %(run_id)s and queue = any(%(queues)s)
   and (not_before is null or not_before < %(now)s + make_interval(secs => %(ahead_s)s))
 order by id
