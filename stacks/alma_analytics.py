@@ -29,7 +29,7 @@ from stacks.outputs import AlmaAnalyticsOutputs, export
 from stacks.settings import StackSettings
 
 MIGRATIONS = ("core/jobs/migrations", "core/alma_analytics/migrations")
-ALMA_AT_ONCE = QueueOptions(batch_size=4, new_batch_threshold=2, visibility_timeout_s=20)
+ALMA_AT_ONCE = QueueOptions(batch_size=4, new_batch_threshold=3, visibility_timeout_s=20)
 """Calls that wait for Alma, an instance: the pace is kept over all of them, so more would only wait."""
 ONE_AT_ONCE = QueueOptions(batch_size=1, new_batch_threshold=0, visibility_timeout_s=30)
 """Datasets fill an instance's memory: one at a time, and another instance for the next."""

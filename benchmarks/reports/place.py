@@ -36,7 +36,7 @@ PRINCIPAL, CLIENT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-
 HEADER = "bench"
 DATABASE, USER, ADMINISTRATOR = "alma", "bench", "deployer"
 MIGRATIONS = ("core/jobs/migrations", "core/alma_analytics/migrations")
-ALMA_AT_ONCE = QueueOptions(batch_size=4, new_batch_threshold=2, visibility_timeout_s=20)
+ALMA_AT_ONCE = QueueOptions(batch_size=4, new_batch_threshold=3, visibility_timeout_s=20)
 """As stacks/alma_analytics.py has it."""
 READY_S = 60
 

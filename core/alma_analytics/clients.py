@@ -19,6 +19,9 @@ from core.runtime.settings import ca_file, identity_endpoint
 
 _ENDPOINT, _NAME = "_queue_endpoint", "_queue_name"
 
+CONNECTIONS = 12
+"""To the database, an instance: a message holds one for its turn and now and then a second one, seven are in hand."""
+
 
 class BaseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every step is told."""
@@ -58,6 +61,7 @@ def connect(settings: BaseSettings) -> Base:
         name=settings.database_name,
         user=settings.database_user,
         ca_file=ca_file(),
+        connections=CONNECTIONS,
     )
     queues = {}
     for field in settings.__struct_fields__:
