@@ -38,7 +38,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=AMQP_PORT, help="0: a free one (default: %(default)s)")
     parser.add_argument(
-        "--admin-port", type=int, help="administration over HTTP there too; 0: a free one (default: none)"
+        "--admin-port", type=int, help="administration and /metrics over HTTP there; 0: a free one (default: none)"
     )
     parser.add_argument("--memory", action="store_true", help="keep nothing on disk")
     folder = Path("service-bus-data")
@@ -58,8 +58,8 @@ async def running(given: argparse.Namespace) -> AsyncIterator[tuple[int, int | N
             entities.apply(service)
         server = Server(service)
         try:
-            port = await server.listen(given.host, given.port)
-            async with administration(service, given) as admin_port:
+            port = await server.listen((given.host, given.port))
+            async with administration(service, server, given) as admin_port:
                 yield port, admin_port
         finally:
             await server.close()
@@ -70,19 +70,23 @@ async def running(given: argparse.Namespace) -> AsyncIterator[tuple[int, int | N
 
 
 @asynccontextmanager
-async def administration(service: Service, given: argparse.Namespace) -> AsyncIterator[int | None]:
-    """The administration on its port, which is what the context gives; None: it is not wanted."""
+async def administration(service: Service, server: Server, given: argparse.Namespace) -> AsyncIterator[int | None]:
+    """The administration and `/metrics` on their port, which is what the context gives; None: it is not wanted."""
     if given.admin_port is None:
         yield None
         return
+    from localcloud.emulators.service_bus.management import metrics
     from localcloud.emulators.service_bus.management.admin import Administration  # an HTTP server: half of the start
 
     keys = SharedKeys(EMULATOR_KEYS, time.time)
 
-    def authorize(token: str, path: str) -> None:
+    def authorize(token: str, _method: str, path: str) -> None:
         keys(token, path.lower(), "manage")
 
-    admin = Administration(service, authorize, refusals=Refused)
+    def page() -> str:
+        return metrics.page({metrics.OWN: metrics.Seen(service, server.connections)})
+
+    admin = Administration(service, authorize, refusals=Refused, metrics=page)
     try:
         yield await admin.listen(given.host, given.admin_port)
     finally:

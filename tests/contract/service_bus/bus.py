@@ -51,7 +51,7 @@ class Bus:
         self.service = Service(clock=lambda: time.time() + self._ahead)
         self.service.start()
         self.server = Server(self.service, keys=KEYS, authorize=authorize)
-        return await self.server.listen("127.0.0.1", 0)
+        return await self.server.listen(("127.0.0.1", 0))
 
     def close(self) -> None:
         """Stop it."""

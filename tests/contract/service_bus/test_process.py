@@ -120,6 +120,10 @@ def test_administration_wants_a_signature(config: Path) -> None:
             answer = client.getresponse()
             assert answer.status == status
             assert (b"<QueueDescription" in answer.read()) == (status == 200)
+        client.request("GET", "/metrics")
+        answer = client.getresponse()
+        assert (answer.status, answer.headers.get_content_type()) == (200, "text/plain")
+        assert 'servicebus_messages_active{namespace="localhost",entity="queue.1"} 0' in answer.read().decode()
         client.close()
         process.terminate()
         assert process.wait(10) == 0

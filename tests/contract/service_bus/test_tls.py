@@ -47,7 +47,7 @@ def test_over_tls(buses: dict[str, Bus], clients: Loop, flavour: str, tmp_path: 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(trusted, secret)
     server: Server = bus.call(lambda: Server(bus.service))
-    port = bus.run(server.listen("127.0.0.1", 0, context))
+    port = bus.run(server.listen(("127.0.0.1", 0), context))
     kit = Kit(bus, clients, flavour)
     queue = bus.queue()
     plain = bus.connection_string().replace("UseDevelopmentEmulator=true;", "").replace(f":{bus.port}", "")

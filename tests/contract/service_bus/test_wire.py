@@ -517,7 +517,7 @@ def test_a_reader_that_does_not_read_stops_nobody(bus: Bus) -> None:
 def hasty(bus: Bus) -> Iterator[int]:
     """A server of the same namespace that closes whoever is silent for a second."""
     server: Server = bus.call(lambda: Server(bus.service, idle_s=1.0))
-    yield bus.run(server.listen("127.0.0.1", 0))
+    yield bus.run(server.listen(("127.0.0.1", 0)))
     bus.run(server.close())
 
 
@@ -548,7 +548,7 @@ def test_a_peer_that_sends_heartbeats_stays(hasty: int) -> None:
 
 def test_a_server_that_stops_says_so(bus: Bus) -> None:
     server: Server = bus.call(lambda: Server(bus.service))
-    with Raw(bus.run(server.listen("127.0.0.1", 0))) as raw:
+    with Raw(bus.run(server.listen(("127.0.0.1", 0)))) as raw:
         raw.start()
         bus.run(server.close())
         assert condition(raw.frame(frames.CLOSE).fields[0]) == "amqp:connection:forced"
@@ -599,7 +599,7 @@ def test_a_token_that_ends_takes_its_links_along(bus: Bus) -> None:
     queue, ahead = bus.queue(), [0.0]
     server: Server = bus.call(lambda: Server(bus.service, clock=lambda: time.time() + ahead[0]))
     audience, kind = f"sb://h/{queue}", "servicebus.windows.net:sastoken"
-    with Raw(bus.run(server.listen("127.0.0.1", 0))) as raw:
+    with Raw(bus.run(server.listen(("127.0.0.1", 0)))) as raw:
         raw.secure()
         raw.header()
         raw.open()
@@ -631,7 +631,7 @@ def test_a_token_is_put_anew_before_it_ends(bus: Bus) -> None:
     queue, ahead = bus.queue(), [0.0]
     server: Server = bus.call(lambda: Server(bus.service, clock=lambda: time.time() + ahead[0]))
     audience, kind = f"sb://h/{queue}", "servicebus.windows.net:sastoken"
-    with Raw(bus.run(server.listen("127.0.0.1", 0))) as raw:
+    with Raw(bus.run(server.listen(("127.0.0.1", 0)))) as raw:
         raw.secure()
         raw.header()
         raw.open()

@@ -18,6 +18,7 @@ from localcloud.emulators.service_bus.broker.locks import Lock
 from localcloud.emulators.service_bus.broker.model import BrokerError, Condition, Delivery, Message, State, SubQueue
 from localcloud.emulators.service_bus.broker.ready import Ready
 from localcloud.emulators.service_bus.broker.sessions import Session, Sessions
+from localcloud.emulators.service_bus.broker.tally import Tally
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.broker.nodes import Node
@@ -30,7 +31,7 @@ class Backlog:
 
     __slots__ = (
         "_deadlines", "_pumping", "_ready", "_woken", "active", "closed", "due", "held", "kernel", "messages", "node",
-        "number", "path", "scheduled", "sessions", "size", "sub_queue", "waiting",
+        "number", "path", "scheduled", "sessions", "size", "sub_queue", "tally", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Backlog:
         """Links with credit, where there are no sessions."""
         self.sessions = Sessions() if sessions else None
         self.due = math.inf
+        self.tally = Tally()
         self._ready = Ready()
         self._woken: dict[Session, None] = {}
         self._deadlines: list[tuple[float, int]] = []
@@ -204,6 +206,7 @@ class Backlog:
     def _deliver(self, link: Link, message: Message, now: float, gone: list[tuple[Link, Message]]) -> None:
         link.left -= 1
         self.node.used = now
+        self.tally.received += 1
         if link.mode == "receive_and_delete":
             self.remove(message)
             gone.append((link, message))

@@ -173,6 +173,7 @@ class Node(ABC):
     def dead_letter(self, backlog: Backlog, message: Message, reason: str | None, description: str | None) -> None:
         """Into the dead-letter queue, or where this entity forwards its dead letters."""
         backlog.remove_ready(message)
+        backlog.tally.dead_lettered += 1
         target = None if isinstance(self.options, TopicOptions) else self.options.forward_dead_letters_to
         if target is not None:
             origin = Origin(message.hops, message.sequence, reason, description, self.path)
@@ -188,6 +189,7 @@ class Node(ABC):
         if backlog is not None:
             letter = Message(self.next_sequence(), now, envelope)
             letter.dead_letter_reason, letter.dead_letter_description = reason, description
+            self.main.tally.dead_lettered += 1
             backlog.add(letter)
 
     # -- auto-delete
@@ -273,6 +275,7 @@ class Subscription(Node):
             if self.dead_letter_on_filter_errors:
                 self.bury(self.dead, envelope, now, "FilterEvaluationException", str(error))
             return 0
+        self.main.tally.sent += len(copies)
         for copy in copies:
             if self.requires_session and copy.session_id is None:
                 self.bury(self.dead, copy, now, *NO_SESSION)

@@ -99,6 +99,7 @@ class Service(Entities):
                 sequences.append(node.schedule(envelope, envelope.scheduled, now))
             else:
                 sequences.append(node.accept(envelope, now))
+        node.main.tally.sent += len(sequences) - sequences.count(0)
         self._kernel.finish()
         return sequences
 

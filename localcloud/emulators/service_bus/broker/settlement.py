@@ -38,12 +38,15 @@ def settle(backlog: "Backlog", token: uuid.UUID, outcome: Outcome) -> None:
     backlog.unlock(lock)
     if kind is Complete:
         backlog.remove(message)
+        backlog.tally.completed += 1
     elif isinstance(outcome, Abandon):
+        backlog.tally.abandoned += 1
         rewrite(backlog, message, outcome.properties)
         give_back(backlog, message, delivered=True)
     elif isinstance(outcome, Defer):
         rewrite(backlog, message, outcome.properties)
         message.state = State.DEFERRED
+        backlog.tally.deferred += 1
         backlog.kernel.record.update(backlog.number, message)
     elif isinstance(outcome, DeadLetter):
         rewrite(backlog, message, outcome.properties)

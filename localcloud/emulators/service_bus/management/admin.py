@@ -5,9 +5,10 @@
     GET /$namespaceinfo
 
 A PUT with `If-Match` changes, without it makes. Authorization rules are accepted and passed over: keys are the
-server's own.
+server's own. `/metrics` (without the `api-version` that clients send) is for Prometheus, where the owner wants it.
 """
 
+import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -23,8 +24,8 @@ from localcloud.emulators.service_bus.broker.options import QueueOptions, Subscr
 from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.management import atom, descriptions
 
-Authorize = Callable[[str, str], None]
-"""(value of the Authorization header, path) → nothing; raises any exception that `refusals` names to refuse."""
+Authorize = Callable[[str, str, str], None]
+"""(value of the Authorization header, method, path) → nothing; raises what `refusals` names, to refuse."""
 
 MAX_BODY: Final = 256 * 1024
 MAX_PAGE: Final = 100
@@ -41,22 +42,38 @@ class Administration:
     """`authorize` is asked for every request; without it everybody may do everything."""
 
     def __init__(
-        self, service: Service, authorize: Authorize | None = None, *, refusals: type[Exception] = PermissionError
+        self,
+        service: Service,
+        authorize: Authorize | None = None,
+        *,
+        refusals: type[Exception] = PermissionError,
+        metrics: Callable[[], str] | None = None,
     ) -> None:
         self._service = service
         self._authorize = authorize
         self._refusals = refusals
+        self._metrics = metrics
         self._runner: web.AppRunner | None = None
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
-        """Serve; returns the port (0 chose a free one)."""
+    async def start(self) -> Callable[[], asyncio.BaseProtocol]:
+        """Ready to answer; gives what answers one connection that somebody else accepted (AMQP has the same port)."""
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls)
+        if self._runner.server is None:
+            raise RuntimeError("the administration's runner was set up without a server")
+        return self._runner.server
+
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Serve on a port of its own, which is the answer (0 chose a free one)."""
+        await self.start()
+        runner = self._runner
+        if runner is None:
+            raise RuntimeError("the administration was closed while it started")
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
         await site.start()
-        chosen: int = self._runner.addresses[0][1]
+        chosen: int = runner.addresses[0][1]
         return chosen
 
     async def close(self) -> None:
@@ -71,9 +88,11 @@ class Administration:
 
     async def _answer(self, request: web.Request) -> web.Response:
         path = unquote(request.rel_url.raw_path).strip("/")
+        if self._metrics is not None and (request.method, path) == ("GET", "metrics") and not request.query:
+            return web.Response(text=self._metrics(), content_type="text/plain", charset="utf-8")
         try:
             if self._authorize is not None:
-                self._authorize(request.headers.get("Authorization", ""), path)
+                self._authorize(request.headers.get("Authorization", ""), request.method, path)
             status, element = await self._act(request, path)
         except self._refusals as error:
             return _refuse(401, str(error))

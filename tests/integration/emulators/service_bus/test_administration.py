@@ -51,7 +51,7 @@ class Api:
         self.port = asyncio.run_coroutine_threadsafe(listening, self.loop).result(10)
         self.ca = str(folder / "ca.pem")
 
-    def _authorize(self, token: str, path: str) -> None:
+    def _authorize(self, token: str, _method: str, path: str) -> None:
         self.seen.append((token, path))
         if self.refuse:
             raise PermissionError("The token is expired.")
