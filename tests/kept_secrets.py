@@ -47,6 +47,7 @@ def kept(home: Path) -> list[Kept]:
     ]
     for slot, key in json.loads((cloud / "azurite/slots.json").read_text()).items():
         found.append(Kept(f"storage account key {slot}", key.encode(), "cloud/azurite/slots.json"))
+    found.append(Kept("the token of /metrics", (home / "metrics.token").read_bytes(), "metrics.token"))
     keys = (home / "outside").glob("*.key")
     found += [Kept(file.stem, file.read_bytes(), f"outside/{file.stem}.") for file in keys]
     for file in [*cloud.rglob("*.key"), cloud / "ca/server.pem"]:

@@ -11,6 +11,8 @@ from localcloud.emulators import disk
 from localcloud.emulators.access import Access
 from localcloud.emulators.aws.aws import Aws
 from localcloud.emulators.azurite import Azurite
+from localcloud.emulators.buses import SERVICE as SERVICE_BUS
+from localcloud.emulators.buses import ServiceBusNamespaces
 from localcloud.emulators.ca import CertificateAuthority
 from localcloud.emulators.door import Door, Service, Troubles
 from localcloud.emulators.entra_gate import EntraGate, token_middleware
@@ -66,6 +68,10 @@ class LocalCloud:
         self.logs = Logs(home / "logs", self._gate, clock=clock)
         self.vault = Vaults(home / "vault", self.door, self._gate, clock=clock)
         self.postgres = FlexibleServers(home / "postgres", ports, self.identity, self._ca.server_context, self.door)
+        self.buses = ServiceBusNamespaces(
+            home / "service_bus", ports, self.identity, self.access, self._ca.server_context,
+            count=self._counter(SERVICE_BUS), clock=clock,
+        )  # fmt: skip
         self.endpoints: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -90,6 +96,7 @@ class LocalCloud:
     async def stop(self) -> None:
         """Closes every door and lets Azurite save; all data stays."""
         await self.door.close_all()
+        await self.buses.stop()
         await self.postgres.stop()
         await self.storage.stop()
         await self._azurite.stop()
@@ -124,6 +131,7 @@ class LocalCloud:
             "certificate": self._ca.problem(),
             "disk": disk.problem(self._home),
             **self.postgres.problems(),
+            **self.buses.problems(),
         }
         return {name: problem for name, problem in found.items() if problem}
 
@@ -133,15 +141,15 @@ class LocalCloud:
         return [
             msgspec.structs.replace(depth, dead_letters=depth.name in dead or depth.name.endswith("-poison"))
             for depth in [*self.aws.depths(), *await self.storage.depths()]
-        ]
+        ] + self.buses.depths()
 
     async def in_flight(self) -> int:
         """Messages of every queue that are visible, invisible or scheduled; dead letters are not in flight."""
         return sum(depth.moving for depth in await self.queues())
 
     async def release(self) -> int:
-        """What time would do: every visibility timeout is over. Answers how many messages came back."""
-        return self.aws.release() + await self.storage.release()
+        """What time would do: every visibility timeout and every lock is over. Answers how many messages came back."""
+        return self.aws.release() + await self.storage.release() + self.buses.release()
 
     def _count_token(self, client_id: str) -> None:
         del client_id

@@ -5,7 +5,7 @@ import msgspec
 
 class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers of messages: `active` can be received now, `in_flight` are received and not settled, `scheduled` become
-    visible later, `dead` lie in the queue's dead-letter queue. `kind`: "sqs" or "storage".
+    visible later, `dead` lie in the queue's dead-letter queue. `kind`: "sqs", "storage" or "bus".
     """
 
     name: str

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from localcloud.engine.state import Record
 
 SYSTEM_TYPE = "millrace:system:System"
+BUS_ENTITIES = frozenset(f"azure-native:servicebus:{kind}" for kind in ("Queue", "Topic", "Subscription"))
 
 
 def others(systems: list[str]) -> Callable[[Record, dict[str, Record]], bool]:
@@ -30,4 +31,7 @@ def queues_of(systems: list[str], records: dict[str, Record]) -> set[str]:
             names.add(str(record.inputs["name"]))
         if record.type == "azure-native:storage:Queue" and not spare(record, records):
             names.add(f"{record.inputs['accountName']}/{record.inputs['queueName']}")
+        if record.type in BUS_ENTITIES and not spare(record, records):
+            parts = ("namespaceName", "queueName", "topicName", "subscriptionName")
+            names.add("/".join(str(record.inputs[part]) for part in parts if part in record.inputs))
     return names

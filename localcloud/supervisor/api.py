@@ -65,10 +65,10 @@ class Api:
         return _json(answer)
 
     def _endpoints(self) -> dict[str, str]:
-        """Where each service is; of several vaults or databases the one declared first."""
+        """Where each service is; of several vaults, databases or namespaces the one declared first."""
         vaults = self._cloud.vault.uris()
         vault = {"vault": vaults[0].rstrip("/")} if vaults else {}
-        return {**self._cloud.endpoints, **vault, **self._cloud.postgres.endpoints()}
+        return {**self._cloud.endpoints, **vault, **self._cloud.postgres.endpoints(), **self._cloud.buses.endpoints()}
 
     async def _access(self, _request: web.Request) -> web.Response:
         endpoints = self._cloud.endpoints

@@ -26,6 +26,7 @@ from localcloud.supervisor.apps import Apps
 from localcloud.supervisor.dead_letters import DeadLetterDesk
 from localcloud.supervisor.faults import Faults
 from localcloud.supervisor.logbook import Logbook
+from localcloud.supervisor.metrics import open_metrics
 from localcloud.supervisor.sites import Sites
 
 MANAGEMENT = "https://management.azure.com"
@@ -72,6 +73,7 @@ class Supervisor:
         sites = Sites(self.apps, self.cloud)
         await self.cloud.mount("management", sites.management(), MANAGEMENT)
         await self.cloud.mount("scm", sites.scm(), MANAGEMENT)
+        await open_metrics(self.home, self.cloud)
         deployer = self.cloud.identity.deployer
         self.cloud.identity.register_header(self.deployer_header, [deployer.client_id])
         await self.plane.replay()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.integration.emulators.local import (
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stkill"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv"
 WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log"
+BUS = f"{GROUP}/providers/Microsoft.ServiceBus/namespaces/buskill"
+BUS_OWNER = "090c5cfd-751d-490a-894a-3ce6f1109419"
 RULE = f"{GROUP}/providers/Microsoft.Insights/dataCollectionRules/dcr"
 STREAM = "Custom-Events_CL"
 COLUMNS = [{"name": "TimeGenerated", "type": "datetime"}, {"name": "Name", "type": "string"}]
@@ -48,6 +51,11 @@ async def declare(cloud: LocalCloud) -> None:
     flows = [{"streams": [STREAM], "destinations": ["log"]}]
     target = {"logAnalytics": [{"name": "log", "workspaceResourceId": WORKSPACE}]}
     cloud.logs.put_rule(RULE, "dcr-1", {STREAM: {"columns": COLUMNS}}, flows, target)
+    await cloud.buses.put("buskill", BUS)
+    await cloud.buses.put_queue("buskill", "jobs", {"queueName": "jobs", "lockDuration": "PT1M"})
+    await cloud.buses.put_topic("buskill", "news", {"topicName": "news"})
+    await cloud.buses.put_subscription("buskill", "news", "desk", {})
+    cloud.access.assign("bus", who, BUS_OWNER, BUS)
     cloud.aws.put_queue("events", {"VisibilityTimeout": "360"})
     cloud.aws.put_queue_policy("events", json.dumps({"Version": "2012-10-17", "Statement": [ALLOW_S3]}))
     cloud.aws.put_bucket("logs")
@@ -60,12 +68,14 @@ async def main(home: Path) -> None:
     cloud = LocalCloud(home, tenant_id=TENANT, subscription_id=SUBSCRIPTION, aws_account=AWS_ACCOUNT, region=REGION)
     await cloud.start()
     await declare(cloud)
-    token = {a: cloud.identity.token("deployer", a) for a in ("https://storage.azure.com", "https://monitor.azure.com")}
+    audiences = ("https://storage.azure.com", "https://monitor.azure.com", "https://servicebus.azure.net")
+    token = {a: cloud.identity.token("deployer", a) for a in audiences}
     if cloud.vault.get_secret("kv", "s") is None:
         cloud.vault.set_secret("kv", "s", "kept")
     keys = cloud.aws.vendor_keys()
     said = {
-        "endpoints": cloud.endpoints,
+        "pid": os.getpid(),
+        "endpoints": {**cloud.endpoints, **cloud.buses.endpoints()},
         "tokens": token,
         "keys": keys,
         "secrets": len(cloud.vault.bundles("kv", "s")),

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 from azure.core.exceptions import HttpResponseError
 from azure.monitor.ingestion import LogsIngestionClient
+from azure.servicebus import ServiceBusClient, ServiceBusMessage, ServiceBusSubQueue, TransportType
 from azure.storage.blob import BlobClient
 from azure.storage.queue import QueueClient
 from botocore.config import Config
@@ -59,6 +61,44 @@ def storage(said: dict[str, Any]) -> tuple[BlobClient, QueueClient]:
         BlobClient.from_blob_url(f"{said['endpoints']['blob']}/stkill/pages/b", **more),
         QueueClient.from_queue_url(f"{said['endpoints']['queue']}/stkill/work", **more),
     )
+
+
+def bus(said: dict[str, Any]) -> ServiceBusClient:
+    return ServiceBusClient(
+        "localhost",
+        FixedToken(said["tokens"]["https://servicebus.azure.net"]),
+        custom_endpoint_address=f"sb://{said['endpoints']['servicebus']}",
+        transport_type=TransportType.Amqp,
+        connection_verify=said["endpoints"]["ca_file"],
+        retry_total=0,
+    )
+
+
+def test_what_service_bus_acknowledged_survives(tmp_path: Path) -> None:
+    """Sent, completed, dead-lettered and scheduled; what was locked is there again, not completed and not lost."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with running(tmp_path) as before, bus(before) as client:
+        with client.get_queue_sender("jobs") as sender, client.get_topic_sender("news") as topic:
+            sender.send_messages([ServiceBusMessage(body) for body in ("done", "broken", "locked", "waiting")])
+            sender.schedule_messages(ServiceBusMessage("later"), later)
+            topic.send_messages(ServiceBusMessage("copied"))
+        with client.get_queue_receiver("jobs") as receiver:
+            done, broken, locked = receiver.receive_messages(3, max_wait_time=10)
+            receiver.complete_message(done)
+            receiver.dead_letter_message(broken, reason="Broken")
+            assert str(locked) == "locked"
+            os.kill(before["pid"], signal.SIGKILL)
+    with running(tmp_path) as after, bus({**after, "tokens": before["tokens"]}) as client:
+        assert after["endpoints"]["servicebus"] == before["endpoints"]["servicebus"]
+        with client.get_queue_receiver("jobs") as receiver:
+            assert [str(one) for one in receiver.peek_messages(10)] == ["locked", "waiting", "later"]
+            assert [str(one) for one in receiver.receive_messages(2, max_wait_time=10)] == ["locked", "waiting"]
+        with client.get_queue_receiver("jobs", sub_queue=ServiceBusSubQueue.DEAD_LETTER) as receiver:
+            (dead,) = receiver.receive_messages(10, max_wait_time=10)
+            assert (str(dead), dead.dead_letter_reason) == ("broken", "Broken")
+        with client.get_subscription_receiver("news", "desk") as receiver:
+            (copy,) = receiver.receive_messages(10, max_wait_time=10)
+            assert str(copy) == "copied"
 
 
 def test_everything_acknowledged_survives(tmp_path: Path) -> None:

@@ -319,7 +319,7 @@ class Backlog:
         if self.sessions is None:
             settlement.end_locks(self, now)
         else:
-            self._end_sessions(self.sessions, now)
+            self.end_sessions(self.sessions, now)
         while self._deadlines and self._deadlines[0][0] <= now:
             _, sequence = heappop(self._deadlines)
             message = self.messages.get(sequence)
@@ -337,7 +337,8 @@ class Backlog:
             self.sessions.next_end() if self.sessions else math.inf,
         )
 
-    def _end_sessions(self, sessions: Sessions, now: float) -> None:
+    def end_sessions(self, sessions: Sessions, now: float) -> None:
+        """Those whose lock is over by then."""
         for session in sessions.over(now):
             link = session.link
             if link is None:

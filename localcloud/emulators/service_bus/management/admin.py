@@ -20,7 +20,7 @@ from aiohttp import web
 from localcloud.emulators.service_bus.broker.model import BrokerError, Condition, Rule
 from localcloud.emulators.service_bus.broker.namespace import DEFAULT_RULE
 from localcloud.emulators.service_bus.broker.nodes import Node, Subscription
-from localcloud.emulators.service_bus.broker.options import QueueOptions, SubscriptionOptions, TopicOptions
+from localcloud.emulators.service_bus.broker.options import Options, QueueOptions, SubscriptionOptions, TopicOptions
 from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.management import atom, descriptions
 
@@ -92,7 +92,8 @@ class Administration:
             return web.Response(text=self._metrics(), content_type="text/plain", charset="utf-8")
         try:
             if self._authorize is not None:
-                self._authorize(request.headers.get("Authorization", ""), request.method, path)
+                shown = request.headers.getall("Authorization", [""])  # two of them: who knows which one counts
+                self._authorize(shown[0] if len(shown) == 1 else "", request.method, path)
             status, element = await self._act(request, path)
         except self._refusals as error:
             return _refuse(401, str(error))
@@ -167,6 +168,7 @@ class Administration:
         if kind is None or (kind is SubscriptionOptions) != bool(separator):
             raise atom.XmlError(f"the description does not fit the path, got {atom.local(description)}")
         options = descriptions.options_of(description, kind)
+        self._admit_targets(request, options)
         if "If-Match" in request.headers:
             return 200, self._entry(self._service.update(path, options), request)
         if isinstance(options, QueueOptions):
@@ -178,6 +180,20 @@ class Administration:
             rule = DEFAULT_RULE if first is None else self._first_rule(first)
             made = self._service.create_subscription(topic, name, options, (rule,))
         return 201, self._entry(made, request)
+
+    def _admit_targets(self, request: web.Request, options: Options) -> None:
+        """Documented: who chains two entities has Manage on both ("Chaining Service Bus entities with
+        autoforwarding"); the token for the other one comes in a header of its own.
+        """
+        if self._authorize is None or isinstance(options, TopicOptions):
+            return
+        for header, target in (
+            ("ServiceBusSupplementaryAuthorization", options.forward_to),
+            ("ServiceBusDlqSupplementaryAuthorization", options.forward_dead_letters_to),
+        ):
+            if target is not None:
+                shown = request.headers.getall(header, [""])
+                self._authorize(shown[0] if len(shown) == 1 else "", "PUT", target)
 
     def _first_rule(self, description: ET.Element) -> Rule:
         name = description.findtext(f"{{{atom.SB}}}Name") or DEFAULT_RULE.name

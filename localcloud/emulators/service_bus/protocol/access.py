@@ -26,6 +26,8 @@ The entity is a lower-case path, of the entity itself also where its dead letter
 """
 
 MOST_TOKENS = 1000
+NO_KEYS = "LocalAuthDisabled: Authorization failed because SAS authentication has been disabled for the namespace."
+"""The service's words where local authentication is off; here, where a server was given no keys."""
 SAS_TYPE = "servicebus.windows.net:sastoken"
 JWT_TYPE = "jwt"
 
@@ -47,6 +49,8 @@ class SharedKeys:
 
     def __call__(self, token: str, entity: str, verb: Verb | None) -> float:
         """Checks signature, expiry, scope and right."""
+        if not self._keys:
+            raise Refused(NO_KEYS)
         fields = dict(
             part.split("=", 1) for part in token.removeprefix("SharedAccessSignature ").split("&") if "=" in part
         )

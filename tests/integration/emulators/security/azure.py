@@ -66,12 +66,14 @@ ALLOWED: Final[dict[Verb, dict[str, set[str]]]] = {
     "bus.manage": {},
     "bus.count": {},
 }
+NOT_HTTP: Final = ("bus.send", "bus.receive", "bus.manage", "bus.count")
+"""Verbs on Service Bus, which has a port of its own: test_bus_callers.py."""
 NOT_SERVED: Final = {
     "table.write": "table",
     "telemetry.write": "applicationinsights",
-    **dict.fromkeys(("bus.send", "bus.receive", "bus.manage", "bus.count"), "servicebus"),
+    **dict.fromkeys(NOT_HTTP, "servicebus"),
 }
-"""Verbs on services that the local cloud has not: nothing listens, so nothing can be let in."""
+"""Verbs on services that are no sites of the door: they are not in the local cloud, or have a port of their own."""
 AUDIENCES: Final = {
     "blob": STORAGE,
     "queue": STORAGE,

@@ -199,6 +199,21 @@ def test_every_call_of_the_supervisor_wants_its_secret(supervisor: Supervisor, w
     assert not supervisor.stopping.is_set()
 
 
+def test_metrics_want_their_token(supervisor: Supervisor, loop: asyncio.AbstractEventLoop, wire: Wire) -> None:
+    cloud, base = supervisor.cloud, supervisor.cloud.endpoints["metrics"].removesuffix("/metrics")
+    file = supervisor.home / "metrics.token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for odd in [*ODD, f"Bearer {file.read_text()[:-1]}", f"Basic {file.read_text()}"]:
+        answer = wire.send(base, "GET", "/metrics", [("Authorization", odd)] if odd else [])
+        assert (answer.status, file.read_bytes() in answer.body) == (401, False)
+    asyncio.run_coroutine_threadsafe(cloud.buses.put("bus-seen", "/x"), loop).result(30)
+    asyncio.run_coroutine_threadsafe(cloud.buses.put_queue("bus-seen", "jobs", {}), loop).result(30)
+    page = wire.send(base, "GET", "/metrics", [("Authorization", f"Bearer {file.read_text()}")])
+    assert page.status == 200
+    assert page.headers["content-type"].startswith("text/plain")
+    assert b'servicebus_messages_active{namespace="bus-seen",entity="jobs"} 0' in page.body.splitlines()
+
+
 def test_a_vault_has_the_outside_keys_and_a_person_s_stay(
     supervisor: Supervisor, loop: asyncio.AbstractEventLoop
 ) -> None:

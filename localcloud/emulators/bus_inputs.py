@@ -1,0 +1,44 @@
+"""What a Service Bus entity or rule is declared with (as ARM writes it) in the broker's own terms.
+
+ARM's names are those of the administration with a small first letter, its durations the same ISO 8601; what the broker
+has no option for (tags, client-affine subscriptions) is passed over. ValueError says which input, and what must hold.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from localcloud.emulators.service_bus.broker.model import CorrelationFilter, Rule, SqlFilter
+from localcloud.emulators.service_bus.broker.options import QueueOptions, SubscriptionOptions, TopicOptions
+from localcloud.emulators.service_bus.management.properties import CORRELATION, properties_of
+
+Options = TypeVar("Options", QueueOptions, TopicOptions, SubscriptionOptions)
+Inputs = Mapping[str, Any]
+EVERYTHING = "1=1"
+
+
+def options(kind: type[Options], inputs: Inputs) -> Options:
+    """What is not said has Service Bus' default."""
+    known = {name[0].lower() + name[1:]: one for name, one in properties_of(kind).items()}
+    values: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if name not in known or value is None:
+            continue
+        try:
+            values[known[name].field] = known[name].from_json(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from error
+    return kind(**values)
+
+
+def rule(name: str, inputs: Inputs) -> Rule:
+    """One filter and perhaps an action; a rule without a filter takes everything."""
+    action = (inputs.get("action") or {}).get("sqlExpression") or None
+    wanted = inputs.get("correlationFilter")
+    if wanted and inputs.get("filterType") != "SqlFilter":
+        fields = {
+            CORRELATION[key[0].upper() + key[1:]]: text
+            for key, text in wanted.items()
+            if key[0].upper() + key[1:] in CORRELATION
+        }
+        return Rule(name, CorrelationFilter(**fields, properties=dict(wanted.get("properties") or {})), action)
+    return Rule(name, SqlFilter((inputs.get("sqlFilter") or {}).get("sqlExpression") or EVERYTHING), action)
