@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.deadletters.entry import Entry, Filter
 from localcloud.deadletters.place import DeadLetterError, Pace, Place
 from localcloud.deadletters.places import only_apps, places
+from localcloud.emulators.private_files import private_folder
 from localcloud.engine.holding import holding
 from localcloud.session.local import LocalCloudError, LocalStack
 
@@ -105,17 +107,51 @@ def dry_run(verb: Verb, chosen: Sequence[tuple[Place, list[Entry]]]) -> Report:
 
 
 @contextmanager
-def dead_letters(stack: LocalStack) -> Iterator[DeadLetters]:
-    """The places, for one command at a time; what a killed one left in disorder is put in order first."""
+def dead_letters(stack: LocalStack, *, spread: bool = False) -> Iterator[DeadLetters]:
+    """The places, for one command at a time; what a killed one left in disorder is put in order first. `spread`: see
+    bus_place.BusPlace.
+    """
     stack.require()
-    with holding(stack.home / "dlq.lock", _busy):
-        try:
-            opened = places(stack)
-            for place in opened:
-                place.recover()
-            yield DeadLetters(opened, only_apps(stack))
-        except (ClientError, BotoCoreError, AzureError) as error:
-            raise DeadLetterError(f"dlq: {str(error).splitlines()[0]}") from error
+    with holding(stack.home / "dlq.lock", _busy), _told(), places(stack, spread=spread) as opened:
+        yield DeadLetters(_ordered(opened), only_apps(stack))
+
+
+@contextmanager
+def namespace_letters(folder: Path, host: str, *, spread: bool = False) -> Iterator[DeadLetters]:
+    """Those of one Service Bus namespace in Azure, as whoever is signed in there (azure-identity's order: environment,
+    managed identity, Azure CLI …), who needs Data Receiver, to redrive Data Sender as well. `folder`: for the journal.
+    """
+    from azure.identity import DefaultAzureCredential  # a deploy-time dependency, and 0.3 s
+
+    from localcloud.deadletters.bus_access import BusAccess
+    from localcloud.deadletters.bus_journal import BusJournal
+    from localcloud.deadletters.bus_place import places_of
+
+    with ExitStack() as opened:
+        opened.enter_context(holding(private_folder(folder) / f"dlq-{host}.lock", _busy))
+        opened.enter_context(_told())
+        credential = opened.enter_context(DefaultAzureCredential())
+        access = BusAccess(host, credential)
+        opened.callback(access.close)
+        journal = BusJournal(folder / f"dlq-{host}.sqlite")
+        opened.callback(journal.close)
+        yield DeadLetters(_ordered(places_of(access, journal, name=host.partition(".")[0], spread=spread)))
+
+
+def _ordered(opened: Iterable[Place]) -> list[Place]:
+    found = list(opened)
+    for place in found:
+        place.recover()
+    return found
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What an SDK says, in one line."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, AzureError) as error:
+        raise DeadLetterError(f"dlq: {str(error).splitlines()[0]}") from error
 
 
 def _busy(holder: str) -> LocalCloudError:

@@ -9,7 +9,7 @@ import msgspec
 
 from core.log_ingest.dead_letters import EXCERPT_BYTES
 
-Kind = Literal["sqs", "storage", "line", "file", "message"]
+Kind = Literal["sqs", "storage", "bus", "line", "file", "message"]
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 BODY_BYTES: Final = 2_000
 """Of a message's body, `show` gives this much."""
@@ -26,8 +26,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kind: Kind
-    """sqs: a message in a dead-letter queue; storage: one in a `-poison` queue; line, file (from some point to its end)
-    and message: what log_ingest put into its failed-file place.
+    """sqs: a message in a dead-letter queue; storage: one in a `-poison` queue; bus: one of Service Bus, in a
+    dead-letter queue or in a `-dead` queue; line, file (from some point to its end) and message: what log_ingest put
+    into its failed-file place.
     """
     system: str
     """Which system it belongs to; empty for none."""

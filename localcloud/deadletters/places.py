@@ -3,7 +3,8 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import msgspec
 from azure.core.credentials import AccessToken
 from azure.storage.queue import QueueClient
 
-from core.clients.blob import AUDIENCE, BlobContainer
+from core.clients.blob import BlobContainer
 from core.clients.http import Http
 from core.clients.managed_identity import ManagedIdentity
 from core.log_ingest.progress import MessageState, safe_name
@@ -32,11 +33,14 @@ POISON: Final = "-poison"
 SQS_QUEUE: Final = "aws:sqs/queue:Queue"
 APP: Final = "azure-native:web:WebApp"
 STORAGE_QUEUE: Final = "azure-native:storage:Queue"
+NAMESPACE: Final = "azure-native:servicebus:Namespace"
 
 
-def places(stack: LocalStack) -> list[Place]:
-    """Every place, opened; raises when the local cloud is down."""
-    return list(_Finder(stack).places())
+@contextmanager
+def places(stack: LocalStack, *, spread: bool = False) -> Iterator[list[Place]]:
+    """Every place, opened; raises when the local cloud is down. `spread`: see bus_place.BusPlace."""
+    with ExitStack() as opened:
+        yield list(_Finder(stack, opened, spread=spread).places())
 
 
 def only_apps(stack: LocalStack) -> dict[str, str]:
@@ -69,8 +73,8 @@ class _Records:
 class _Finder:
     """One look at a stack."""
 
-    def __init__(self, stack: LocalStack) -> None:
-        self._supervisor = stack.require()
+    def __init__(self, stack: LocalStack, opened: ExitStack, *, spread: bool) -> None:
+        self._supervisor, self._opened, self._spread = stack.require(), opened, spread
         self._operator = self._supervisor.call("GET", "/operator", None, Operator)
         self._records, self._outputs = _Records(stack.records()), stack.outputs()
         self._holds, self._apps = stack.home / "dlq", stack.home / "apps"
@@ -85,6 +89,7 @@ class _Finder:
         yield from self._dead_letter_queues()
         yield from self._failed_places()
         yield from self._poison_queues()
+        yield from self._bus_places()
 
     def _dead_letter_queues(self) -> Iterator[Place]:
         found: dict[str, list[tuple[Record, int]]] = {}
@@ -125,14 +130,45 @@ class _Finder:
                     app=app, why=partial(read_notes, self._apps / app / "host") if app else dict,
                 )  # fmt: skip
 
+    def _bus_places(self) -> Iterator[Place]:
+        for record in self._records.of_type(NAMESPACE):
+            from localcloud.deadletters.bus_access import BusAccess, Entity  # 0.2 s, for those who have a namespace
+            from localcloud.deadletters.bus_journal import BusJournal
+            from localcloud.deadletters.bus_place import places_of
+
+            name, host = str(record.inputs["namespaceName"]), host_of(str(record.outputs["serviceBusEndpoint"]))
+            access = BusAccess(host, _Credential(self._identity), self._operator.endpoints["ca_file"])
+            self._opened.callback(access.close)
+            journal = BusJournal(Path(self._holds) / f"{name}.sqlite")
+            self._opened.callback(journal.close)
+
+            def owner(entity: Entity, name: str = name, host: str = host) -> tuple[str, str]:
+                return self._system_of(name, entity.name), self._app_of_bus(entity.name, host)
+
+            yield from places_of(access, journal, name=name, spread=self._spread, owner=owner)
+
+    def _system_of(self, namespace: str, entity: str) -> str:
+        for kind in ("Queue", "Subscription"):
+            for record in self._records.of_type(f"azure-native:servicebus:{kind}"):
+                parts = [str(record.inputs.get(part, "")) for part in ("queueName", "topicName", "subscriptionName")]
+                if record.inputs["namespaceName"] == namespace and "/".join(filter(None, parts)) == entity:
+                    return self._records.system(record)
+        return ""
+
+    def _app_of_bus(self, entity: str, host: str) -> str:
+        """The app whose step it triggers, by the setting of its connection; empty for none."""
+        return self._app_with(
+            f"{_prefix(entity.replace('/', '-'))}__fullyQualifiedNamespace", lambda text: text == host
+        )
+
     def _app_of(self, account: str, queue: str) -> str:
         """The app whose step the queue triggers, by the settings of its connection; empty for none."""
-        setting = (
-            f"{queue.upper().replace('-', '_')}__queueServiceUri"  # components.link.setting_prefix, without Pulumi
-        )
+        return self._app_with(f"{_prefix(queue)}__queueServiceUri", lambda text: account in re.split(r"[/.]", text))
+
+    def _app_with(self, setting: str, fits: Callable[[str], bool]) -> str:
         for record in self._records.of_type(APP):
             for one in (record.inputs.get("siteConfig") or {}).get("appSettings") or []:
-                if one["name"] == setting and account in re.split(r"[/.]", str(one.get("value"))):
+                if one["name"] == setting and fits(str(one.get("value"))):
                     return str(record.inputs["name"])
         return ""
 
@@ -222,7 +258,17 @@ class _Credential:
     def __init__(self, identity: ManagedIdentity) -> None:
         self._identity = identity
 
-    def get_token(self, *_: str, **__: Any) -> AccessToken:
-        """A token for storage."""
-        token = self._identity.fetch(AUDIENCE)
+    def get_token(self, *scopes: str, **__: Any) -> AccessToken:
+        """A token for what the SDK asks (`https://storage.azure.com/.default`)."""
+        token = self._identity.fetch(scopes[0].removesuffix("/.default"))
         return AccessToken(token.text, int(token.expires_on))
+
+
+def _prefix(name: str) -> str:
+    """components.link.setting_prefix, without Pulumi."""
+    return name.upper().replace("-", "_")
+
+
+def host_of(endpoint: str) -> str:
+    """components.messaging.namespace.host_of, without Pulumi."""
+    return endpoint.partition("://")[2].rstrip("/").removesuffix(":443")

@@ -27,6 +27,9 @@ POISON: Final = "-poison"
 BLOB_CONTRIBUTOR: Final = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 BLOB_READER: Final = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 QUEUE_CONTRIBUTOR: Final = "974c5e8b-45b9-4653-ba55-5f855dd0fb88"
+BUS_SENDER: Final = "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"
+BUS_RECEIVER: Final = "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"
+NAMESPACE: Final = "azure-native:servicebus:Namespace"
 CONTAINERS: Final = {"failed": BLOB_CONTRIBUTOR, "progress": BLOB_READER, "pages": BLOB_READER}
 """Containers by name, and the operator's role there."""
 
@@ -111,6 +114,9 @@ class DeadLetterDesk:
                 role = QUEUE_CONTRIBUTOR
             if role:
                 self._cloud.access.assign(f"{OPERATOR}:{id_}", self._principal, role, id_)
+        for namespace in (one.id for one in self._plane.resources() if one.type == NAMESPACE):
+            for role in (BUS_SENDER, BUS_RECEIVER):
+                self._cloud.access.assign(f"{OPERATOR}:{role}:{namespace}", self._principal, role, namespace)
 
     def _issue(self, _client: str | None, audience: str) -> str:
         return self._cloud.identity.token(self._principal, audience)

@@ -68,7 +68,8 @@ def _unplain(code: int, data: memoryview) -> Any:
     return Decimal(text) if code == _DECIMAL else datetime.fromisoformat(text)
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
+# The codec's own kinds of text and number (a content type is a symbol) can stand in any field.
+_encode: Final = msgspec.msgpack.Encoder(enc_hook=_extension).encode
 _decode: Final = msgspec.msgpack.Decoder(ext_hook=_unplain).decode
 
 

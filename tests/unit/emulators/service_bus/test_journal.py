@@ -25,6 +25,7 @@ from localcloud.emulators.service_bus.broker.model import (
 )
 from localcloud.emulators.service_bus.broker.options import QueueOptions
 from localcloud.emulators.service_bus.broker.service import Service
+from localcloud.emulators.service_bus.codec.types import Symbol, ULong
 from localcloud.emulators.service_bus.storage.journal import MAGIC, Journal, JournalError
 from tests.unit.emulators.service_bus.stage import Stage
 from tests.unit.emulators.service_bus.test_queues import settle
@@ -220,6 +221,20 @@ def test_everything_is_there_again_after_a_restart(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_message_with_the_codec_s_own_kinds_of_text_is_kept(tmp_path: Path) -> None:
+    """A content type is a symbol: one such message must not end the log."""
+    journal = Journal(tmp_path)
+    stage = Stage(journal)
+    stage.broker.create_queue("q", QueueOptions())
+    stage.broker.send("q", [Envelope(b"", content_type=Symbol("application/json"), message_id=ULong(7))])
+    stage.broker.send("q", [Envelope(b"")])
+    stage, journal = reopened(stage, tmp_path, journal)
+    first, second = stage.broker.peek("q", 0, 10)
+    assert (first.envelope.content_type, first.envelope.message_id) == ("application/json", 7)
+    assert second.envelope.content_type is None
+    journal.close()
+
+
 def test_numbers_are_never_given_twice_though_every_message_is_gone(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=500)
     stage = Stage(journal)
@@ -321,6 +336,7 @@ from pathlib import Path
 from localcloud.emulators.service_bus.broker.model import Envelope
 from localcloud.emulators.service_bus.broker.options import QueueOptions
 from localcloud.emulators.service_bus.broker.service import Service
+from localcloud.emulators.service_bus.codec.types import Symbol, ULong
 from localcloud.emulators.service_bus.storage.journal import Journal
 
 async def main():
