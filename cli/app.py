@@ -21,6 +21,7 @@ from cli import (
     preview,
     pulumi,
     query,
+    queue,
     reset,
     review,
     secret,
@@ -51,6 +52,7 @@ app.command()(package.package)
 app.command()(query.query)
 app.command()(logs.logs)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(queue.app, name="queue")
 app.add_typer(alma.app, name="alma")
 app.command()(outputs.outputs)
 app.command()(secret.secret)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.project import local_stack
+from cli.namespace import Namespace, host_of
+from cli.project import ROOT, local_stack
 from cli.screen import Screen
 
 if TYPE_CHECKING:
-    from localcloud.deadletters.acting import Report, Verb
+    from contextlib import AbstractContextManager
+
+    from localcloud.deadletters.acting import DeadLetters, Report, Verb
     from localcloud.deadletters.entry import Filter
 
 SHOWN = 100
@@ -18,7 +21,7 @@ app = typer.Typer(
     help="Dead letters of every kind, each with its reason. Next: ./millrace dlq list", no_args_is_help=True
 )
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids as list shows them, or their beginnings.")]
-Kinds = Annotated[list[str] | None, typer.Option(help="sqs, storage, line, file, message (repeatable).")]
+Kinds = Annotated[list[str] | None, typer.Option(help="sqs, storage, bus, line, file, message (repeatable).")]
 System = Annotated[str, typer.Option(help="Only this system's.")]
 App = Annotated[str, typer.Option(help="Only what this app could not handle (a part of its name).")]
 Origin = Annotated[str, typer.Option(help="Only from this queue or file (a part of its name).")]
@@ -29,6 +32,12 @@ Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the old
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would be.")]
+ViaTopic = Annotated[
+    bool,
+    typer.Option(
+        "--via-topic", help="redrive: a subscription's letters may reach the topic's other subscriptions too."
+    ),
+]
 Rate = Annotated[str, typer.Option(help="At most so many a second: 5 or 5/s; without it as fast as it goes.")]
 
 
@@ -42,13 +51,12 @@ def list_(
     since: Since = "",
     before: Before = "",
     limit: Limit = None,
+    namespace: Namespace = "",
     json: Json = False,
 ) -> None:
     """What is dead, and why; --json gives all of it. Next: ./millrace dlq show ID, redrive."""
-    from localcloud.deadletters.acting import dead_letters
-
     screen, wanted = Screen(json=json), _filter(None, kind, system, app, origin, reason, since, before, limit)
-    with dead_letters(local_stack()) as dead:
+    with _opened(namespace) as dead:
         found = dead.listing(wanted)
     screen.document(found)
     entries = found.entries if limit else found.entries[:SHOWN]
@@ -67,15 +75,16 @@ def list_(
 
 @app.command()
 def show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="An id, or its beginning.")], json: Json = False
+    id_: Annotated[str, typer.Argument(metavar="ID", help="An id, or its beginning.")],
+    namespace: Namespace = "",
+    json: Json = False,
 ) -> None:
     """Everything that is known of one dead letter. Next: ./millrace dlq redrive ID, drop ID."""
-    from localcloud.deadletters.acting import dead_letters
     from localcloud.deadletters.entry import Filter
     from localcloud.session.local import LocalCloudError
 
     screen = Screen(json=json)
-    with dead_letters(local_stack()) as dead:
+    with _opened(namespace) as dead:
         found = [entry for _, entries in dead.choose(Filter(ids=[id_])) for entry in entries]
     found = [entry for entry in found if entry.id == id_] or found
     if len(found) > 1:
@@ -106,11 +115,14 @@ def _command(verb: "Verb", help_: str, done: str) -> None:
         rate: Rate = "",
         dry_run: DryRun = False,
         yes: Yes = False,
+        via_topic: ViaTopic = False,
+        namespace: Namespace = "",
         json: Json = False,
     ) -> None:
         wanted = _filter(ids, kind, system, app, origin, reason, since, before, limit)
-        screen = Screen(json=json)
-        report = _act(verb, wanted, rate, screen, dry_run=dry_run, yes=yes)
+        screen, pace = Screen(json=json), _rate(rate)
+        with _opened(namespace, spread=via_topic) as dead:
+            report = _act(dead, verb, wanted, pace, screen, dry_run=dry_run, yes=yes)
         screen.document(report)
         screen.text(_said(report, done))
 
@@ -123,23 +135,31 @@ _command(
 _command("drop", "Remove dead letters for good. Next: ./millrace dlq list.", "dropped")
 
 
-def _act(verb: "Verb", wanted: "Filter", rate: str, screen: Screen, *, dry_run: bool, yes: bool) -> "Report":
+def _opened(namespace: str, *, spread: bool = False) -> "AbstractContextManager[DeadLetters]":
+    from localcloud.deadletters.acting import dead_letters, namespace_letters
+
+    if namespace:
+        return namespace_letters(ROOT / ".millrace" / "azure", host_of(namespace), spread=spread)
+    return dead_letters(local_stack(), spread=spread)
+
+
+def _act(
+    dead: "DeadLetters", verb: "Verb", wanted: "Filter", pace: float, screen: Screen, *, dry_run: bool, yes: bool
+) -> "Report":
     from localcloud.deadletters import acting
 
-    pace = _rate(rate)
-    with acting.dead_letters(local_stack()) as dead:
-        chosen = dead.choose(wanted)
-        plan = acting.dry_run(verb, chosen)
-        if dry_run:
-            return plan
-        if not plan.chosen:
-            return dead.act(verb, [], rate=pace, tell=lambda _: None)
-        if not yes and sys.stdin.isatty():
-            typer.confirm(f"{verb} {_counted(plan.chosen, plan.kinds)}?", abort=True, err=True)
-        elif not yes and verb == "drop" and wanted.everything:
-            raise typer.BadParameter("drop of everything, for good: nobody is there to ask; say --yes, or --dry-run")
-        with screen.working(f"{verb} {plan.chosen}") as step:
-            return dead.act(verb, chosen, rate=pace, tell=lambda done: step.tell(f"{done} of {plan.chosen}"))
+    chosen = dead.choose(wanted)
+    plan = acting.dry_run(verb, chosen)
+    if dry_run:
+        return plan
+    if not plan.chosen:
+        return dead.act(verb, [], rate=pace, tell=lambda _: None)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"{verb} {_counted(plan.chosen, plan.kinds)}?", abort=True, err=True)
+    elif not yes and verb == "drop" and wanted.everything:
+        raise typer.BadParameter("drop of everything, for good: nobody is there to ask; say --yes, or --dry-run")
+    with screen.working(f"{verb} {plan.chosen}") as step:
+        return dead.act(verb, chosen, rate=pace, tell=lambda done: step.tell(f"{done} of {plan.chosen}"))
 
 
 def _filter(

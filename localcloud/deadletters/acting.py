@@ -1,5 +1,6 @@
 """What the commands do: list, redrive and drop over every place, one command at a time."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -120,18 +121,19 @@ def dead_letters(stack: LocalStack, *, spread: bool = False) -> Iterator[DeadLet
 def namespace_letters(folder: Path, host: str, *, spread: bool = False) -> Iterator[DeadLetters]:
     """Those of one Service Bus namespace in Azure, as whoever is signed in there (azure-identity's order: environment,
     managed identity, Azure CLI …), who needs Data Receiver, to redrive Data Sender as well. `folder`: for the journal.
+    Whom to trust says REQUESTS_CA_BUNDLE, where a company has an authority of its own.
     """
     from azure.identity import DefaultAzureCredential  # a deploy-time dependency, and 0.3 s
 
-    from localcloud.deadletters.bus_access import BusAccess
     from localcloud.deadletters.bus_journal import BusJournal
     from localcloud.deadletters.bus_place import places_of
+    from localcloud.session.bus_access import BusAccess
 
     with ExitStack() as opened:
         opened.enter_context(holding(private_folder(folder) / f"dlq-{host}.lock", _busy))
         opened.enter_context(_told())
         credential = opened.enter_context(DefaultAzureCredential())
-        access = BusAccess(host, credential)
+        access = BusAccess(host, credential, os.environ.get("REQUESTS_CA_BUNDLE", ""))
         opened.callback(access.close)
         journal = BusJournal(folder / f"dlq-{host}.sqlite")
         opened.callback(journal.close)

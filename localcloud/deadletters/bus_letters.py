@@ -1,15 +1,15 @@
 """A dead letter of Service Bus: as people see it, and as the message that goes back."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.amqp import AmqpAnnotatedMessage, AmqpMessageBodyType, AmqpMessageHeader, AmqpMessageProperties
 
-from localcloud.deadletters.bus_access import Entity
 from localcloud.deadletters.entry import BODY_BYTES, Entry, rfc3339, shown
+from localcloud.session.bus_access import Entity
+from localcloud.session.bus_messages import body_of, properties_of, text
 
 REASON: Final = "DeadLetterReason"
 DESCRIPTION: Final = "DeadLetterErrorDescription"
@@ -67,7 +67,7 @@ def entry(letter: ServiceBusReceivedMessage, place: str, entity: Entity, *, syst
 def copy_of(letter: ServiceBusReceivedMessage, label: str, message_id: str | None) -> AmqpAnnotatedMessage:
     """The message itself, body and properties as they were sent; its time to live begins anew."""
     raw = letter.raw_amqp_message
-    given = {name: _text(value) for name, value in dict(raw.properties or {}).items() if value is not None}
+    given = {name: text(value) for name, value in dict(raw.properties or {}).items() if value is not None}
     # The SDK says these itself, from the time to live.
     known = {name: value for name, value in given.items() if name not in {"absolute_expiry_time", "creation_time"}}
     properties = AmqpMessageProperties(**{**known, "message_id": message_id})
@@ -97,27 +97,7 @@ def id_of_copy(letter: ServiceBusReceivedMessage, label: str, duplicates_s: floa
     return own[: LONGEST_ID - len(ending)] + ending
 
 
-def properties_of(letter: ServiceBusReceivedMessage) -> dict[str, Any]:
-    """Application properties, as text where they are text."""
-    found: Mapping[Any, Any] = letter.application_properties or {}
-    return {_text(name): _text(value) for name, value in found.items()}
-
-
-def body_of(letter: ServiceBusReceivedMessage) -> bytes:
-    """As bytes, whatever kind of body it is."""
-    if letter.body_type is AmqpMessageBodyType.DATA:
-        return b"".join(letter.body)
-    return str(letter).encode()
-
-
 def _body(raw: AmqpAnnotatedMessage) -> dict[str, Any]:
     if raw.body_type is AmqpMessageBodyType.DATA:
         return {"data_body": list(raw.body)}
     return {"value_body" if raw.body_type is AmqpMessageBodyType.VALUE else "sequence_body": raw.body}
-
-
-def _text(value: Any) -> Any:
-    try:
-        return value.decode() if isinstance(value, bytes) else value
-    except UnicodeDecodeError:  # the SDK gives text and binary alike as bytes
-        return value

@@ -26,13 +26,13 @@ from azure.servicebus import (
 )
 from azure.servicebus.exceptions import MessageSizeExceededError, ServiceBusError
 
-from localcloud.deadletters.bus_access import BusAccess, Entity
 from localcloud.deadletters.bus_journal import BusJournal, Copy
-from localcloud.deadletters.bus_letters import MARK, copy_of, entry, id_of_copy, mark, properties_of
+from localcloud.deadletters.bus_letters import MARK, copy_of, entry, id_of_copy, mark
 from localcloud.deadletters.entry import Entry, Kind
 from localcloud.deadletters.place import DeadLetterError, Pace, Tell
+from localcloud.session.bus_access import BusAccess, Entity, peeked
+from localcloud.session.bus_messages import properties_of
 
-PAGE: Final = 250  # messages a peek
 BATCH: Final = 50
 WAIT_S: Final = 2.0
 """For a message of a dead-letter queue that is not empty."""
@@ -212,13 +212,6 @@ _PATHS: Final = {
     ServiceBusSubQueue.DEAD_LETTER: "$DeadLetterQueue",
     ServiceBusSubQueue.TRANSFER_DEAD_LETTER: "$Transfer/$DeadLetterQueue",
 }
-
-
-def peeked(receiver: ServiceBusReceiver, start: int = 1) -> Iterator[ServiceBusReceivedMessage]:
-    """Every message from a sequence number on, whatever its state."""
-    while page := receiver.peek_messages(PAGE, sequence_number=start):
-        yield from page
-        start = (page[-1].sequence_number or 0) + 1
 
 
 def _numbers(entries: Sequence[Entry]) -> dict[int, str]:

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from azure.core.credentials import AccessToken
 from azure.storage.queue import QueueClient
 
 from core.clients.blob import BlobContainer
-from core.clients.http import Http
-from core.clients.managed_identity import ManagedIdentity
 from core.log_ingest.progress import MessageState, safe_name
 from localcloud.control.client import Supervisor
 from localcloud.deadletters.failed_place import FailedPlace
@@ -26,14 +23,14 @@ from localcloud.deadletters.storage_place import StoragePlace
 from localcloud.engine.state import Record
 from localcloud.host.poison_notes import read as read_notes
 from localcloud.session.local import LocalStack
-from localcloud.session.systems import SYSTEM_TYPE
-from localcloud.supervisor.shapes import Operator, PoisonMove, PoisonMoved
+from localcloud.session.operator import OperatorCredential, operator
+from localcloud.session.systems import SYSTEM_TYPE, namespaces
+from localcloud.supervisor.shapes import PoisonMove, PoisonMoved
 
 POISON: Final = "-poison"
 SQS_QUEUE: Final = "aws:sqs/queue:Queue"
 APP: Final = "azure-native:web:WebApp"
 STORAGE_QUEUE: Final = "azure-native:storage:Queue"
-NAMESPACE: Final = "azure-native:servicebus:Namespace"
 
 
 @contextmanager
@@ -75,14 +72,9 @@ class _Finder:
 
     def __init__(self, stack: LocalStack, opened: ExitStack, *, spread: bool) -> None:
         self._supervisor, self._opened, self._spread = stack.require(), opened, spread
-        self._operator = self._supervisor.call("GET", "/operator", None, Operator)
+        self._operator, self._http, self._identity = operator(self._supervisor)
         self._records, self._outputs = _Records(stack.records()), stack.outputs()
         self._holds, self._apps = stack.home / "dlq", stack.home / "apps"
-        self._http = Http(ca_file=self._operator.endpoints["ca_file"], connections=16)
-        self._identity = ManagedIdentity(
-            self._http, endpoint=self._operator.identity_endpoint, header=self._operator.identity_header,
-            client_id=self._operator.client_id,
-        )  # fmt: skip
         self._sqs = self._sqs_client()
 
     def places(self) -> Iterator[Place]:
@@ -121,7 +113,8 @@ class _Finder:
             if poison.endswith(POISON):
                 app = self._app_of(account, poison.removesuffix(POISON))
                 client = QueueClient(
-                    f"{self._operator.endpoints['queue']}/{account}", poison, credential=_Credential(self._identity),
+                    f"{self._operator.endpoints['queue']}/{account}", poison,
+                    credential=OperatorCredential(self._identity),
                     connection_verify=self._operator.endpoints["ca_file"], retry_total=3,
                 )  # fmt: skip
                 yield StoragePlace(
@@ -131,13 +124,12 @@ class _Finder:
                 )  # fmt: skip
 
     def _bus_places(self) -> Iterator[Place]:
-        for record in self._records.of_type(NAMESPACE):
-            from localcloud.deadletters.bus_access import BusAccess, Entity  # 0.2 s, for those who have a namespace
+        for name, host in namespaces(self._records.all):
             from localcloud.deadletters.bus_journal import BusJournal
-            from localcloud.deadletters.bus_place import places_of
+            from localcloud.deadletters.bus_place import places_of  # 0.2 s, for those who have a namespace
+            from localcloud.session.bus_access import BusAccess, Entity
 
-            name, host = str(record.inputs["namespaceName"]), host_of(str(record.outputs["serviceBusEndpoint"]))
-            access = BusAccess(host, _Credential(self._identity), self._operator.endpoints["ca_file"])
+            access = BusAccess(host, OperatorCredential(self._identity), self._operator.endpoints["ca_file"])
             self._opened.callback(access.close)
             journal = BusJournal(Path(self._holds) / f"{name}.sqlite")
             self._opened.callback(journal.close)
@@ -252,23 +244,6 @@ class _Mover:
         self._supervisor.call("POST", "/poison/moves/stop", None, object)
 
 
-class _Credential:
-    """The operator's tokens, for Microsoft's SDK."""
-
-    def __init__(self, identity: ManagedIdentity) -> None:
-        self._identity = identity
-
-    def get_token(self, *scopes: str, **__: Any) -> AccessToken:
-        """A token for what the SDK asks (`https://storage.azure.com/.default`)."""
-        token = self._identity.fetch(scopes[0].removesuffix("/.default"))
-        return AccessToken(token.text, int(token.expires_on))
-
-
 def _prefix(name: str) -> str:
     """components.link.setting_prefix, without Pulumi."""
     return name.upper().replace("-", "_")
-
-
-def host_of(endpoint: str) -> str:
-    """components.messaging.namespace.host_of, without Pulumi."""
-    return endpoint.partition("://")[2].rstrip("/").removesuffix(":443")

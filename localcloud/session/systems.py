@@ -1,10 +1,11 @@
 """Which of a stack's resources belong to which systems."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from localcloud.engine.state import Record
 
 SYSTEM_TYPE = "millrace:system:System"
+NAMESPACE = "azure-native:servicebus:Namespace"
 BUS_ENTITIES = frozenset(f"azure-native:servicebus:{kind}" for kind in ("Queue", "Topic", "Subscription"))
 
 
@@ -35,3 +36,14 @@ def queues_of(systems: list[str], records: dict[str, Record]) -> set[str]:
             parts = ("namespaceName", "queueName", "topicName", "subscriptionName")
             names.add("/".join(str(record.inputs[part]) for part in parts if part in record.inputs))
     return names
+
+
+def namespaces(records: Mapping[str, Record]) -> list[tuple[str, str]]:
+    """Name and host of every Service Bus namespace, in order of their names."""
+    found = [one for one in records.values() if one.type == NAMESPACE and "serviceBusEndpoint" in one.outputs]
+    return sorted((str(one.inputs["namespaceName"]), host_of(str(one.outputs["serviceBusEndpoint"]))) for one in found)
+
+
+def host_of(endpoint: str) -> str:
+    """components.messaging.namespace.host_of, without Pulumi."""
+    return endpoint.partition("://")[2].rstrip("/").removesuffix(":443")

@@ -8,11 +8,13 @@ from typing import Any, Self
 import pytest
 from azure.servicebus import NEXT_AVAILABLE_SESSION, ServiceBusMessage, ServiceBusReceiver, ServiceBusSender
 
-from localcloud.deadletters.bus_access import BusAccess
+from localcloud.deadletters.acting import namespace_letters
 from localcloud.deadletters.bus_journal import BusJournal
 from localcloud.deadletters.bus_place import BusPlace, places_of
-from localcloud.deadletters.entry import Entry
+from localcloud.deadletters.entry import Entry, Filter
 from localcloud.deadletters.place import DeadLetterError, Pace
+from localcloud.session.bus_access import BusAccess
+from localcloud.session.bus_queues import azure_queues
 from tests.integration.emulators.bus_clients import RECEIVER, SENDER, Buses
 from tests.integration.emulators.local import Local, TokenOf
 
@@ -271,3 +273,32 @@ def test_a_letter_with_the_number_of_another_that_is_gone_is_not_taken_for_it(
         assert [one.excerpt for one in opened.entries()] == ["second"]
         assert opened.redrive() == 1
     assert buses.bodies("anew") == ["second"]
+
+
+def test_a_namespace_elsewhere_is_reached_with_the_person_s_own_identity(
+    buses: Buses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with --namespace: azure-identity says who it is, REQUESTS_CA_BUNDLE whom to trust."""
+
+    class SignedIn(TokenOf):
+        def __init__(self) -> None:
+            super().__init__(buses.local, principal)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    principal = buses.worker(*OPERATOR)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", SignedIn)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", buses.local.ca)
+    buses.put("Queue", queueName="elsewhere")
+    bury(buses, "elsewhere", text("x"))
+    with namespace_letters(tmp_path / "azure", buses.host) as dead:
+        ((_, entries),) = [one for one in dead.choose(Filter(origin="elsewhere")) if one[1]]
+        assert dead.listing(Filter(origin="elsewhere")).entries == entries
+        chosen = dead.choose(Filter(ids=[entries[0].id]))
+        assert dead.act("redrive", chosen, rate=0, tell=lambda _: None).done == 1
+    assert buses.bodies("elsewhere") == ["x"]
+    with azure_queues(buses.host) as queues:
+        assert queues.peek(queues.find("elsewhere"), dead=False, start=1, limit=1, session="").messages == []

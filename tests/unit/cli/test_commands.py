@@ -55,9 +55,12 @@ def test_every_command_explains_itself(millrace: Any, command: str) -> None:
     assert ran.err == ""
 
 
-@pytest.mark.parametrize("command", ["list", "show", "redrive", "drop"])
-def test_each_command_for_dead_letters_says_what_comes_next(millrace: Any, command: str) -> None:
-    ran = millrace("dlq", command, "--help")
+@pytest.mark.parametrize(
+    "command",
+    ["dlq list", "dlq show", "dlq redrive", "dlq drop", "queue peek", "queue purge", "queue schedule list"],
+)
+def test_each_command_of_a_group_says_what_comes_next(millrace: Any, command: str) -> None:
+    ran = millrace(*command.split(), "--help")
     assert (ran.code, ran.err) == (0, "")
     assert "Next: " in ran.out
 
@@ -89,6 +92,11 @@ def test_alone_it_lists_what_there_is(millrace: Any) -> None:
         ["dlq", "redrive", "--rate", "-1/s"],
         ["dlq", "drop", "--limit", "0"],
         ["dlq", "show"],
+        ["dlq", "list", "--namespace", "../elsewhere"],
+        ["queue", "peek"],
+        ["queue", "peek", "jobs", "--from", "0"],
+        ["queue", "peek", "jobs", "--namespace", "localhost:5671"],
+        ["queue", "schedule", "nonsense"],
     ],
 )
 def test_wrong_usage_is_exit_2_and_says_so_beside_the_result(millrace: Any, arguments: list[str]) -> None:
@@ -110,6 +118,9 @@ def test_wrong_usage_is_exit_2_and_says_so_beside_the_result(millrace: Any, argu
         ["dlq", "show", "x"],
         ["dlq", "redrive", "--dry-run"],
         ["dlq", "drop", "x", "--yes"],
+        ["queue", "peek", "jobs"],
+        ["queue", "purge", "jobs", "--yes"],
+        ["queue", "schedule", "list", "jobs"],
     ],
 )
 @pytest.mark.parametrize("json_too", [False, True])

@@ -11,6 +11,7 @@ from typing import Any, Final
 from azure.core.credentials import TokenCredential
 from azure.servicebus import (
     ServiceBusClient,
+    ServiceBusReceivedMessage,
     ServiceBusReceiveMode,
     ServiceBusReceiver,
     ServiceBusSender,
@@ -22,6 +23,7 @@ from azure.servicebus.management import ServiceBusAdministrationClient
 PUT_ASIDE: Final = "-dead"
 """What a queue's name ends with where steps on Functions put what they give up (components/messaging/queue.py)."""
 RETRIES: Final = 2
+PAGE: Final = 250  # messages a peek
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,18 @@ class BusAccess:
                 )  # fmt: skip
 
     def receiver(
-        self, entity: Entity, sub_queue: ServiceBusSubQueue | None = None, *, session: Any = None, delete: bool = False
+        self,
+        entity: Entity,
+        sub_queue: ServiceBusSubQueue | None = None,
+        *,
+        session: Any = None,
+        delete: bool = False,
+        wait_s: float | None = None,
     ) -> ServiceBusReceiver:
-        """Not open yet. `delete`: what is received is gone."""
+        """Not open yet. `delete`: what is received is gone; `wait_s`: for a session."""
         options: dict[str, Any] = {"session_id": session} if session is not None else {}
+        if wait_s is not None:
+            options["max_wait_time"] = wait_s
         if sub_queue is not None:
             options["sub_queue"] = sub_queue
         if delete:
@@ -126,6 +136,13 @@ class BusAccess:
         for name in ("client", "administration"):
             if name in vars(self):
                 vars(self)[name].close()
+
+
+def peeked(receiver: ServiceBusReceiver, start: int = 1) -> Iterator[ServiceBusReceivedMessage]:
+    """Every message from a sequence number on, whatever its state; nothing is locked."""
+    while page := receiver.peek_messages(PAGE, sequence_number=start):
+        yield from page
+        start = (page[-1].sequence_number or 0) + 1
 
 
 def _counts(found: Any) -> dict[str, Any]:
