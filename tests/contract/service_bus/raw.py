@@ -195,5 +195,5 @@ def signature(
     scope: str, name: str = "RootManageSharedAccessKey", key: str = "SAS_KEY_VALUE", *, ends: float | None = None
 ) -> str:
     """A shared access signature."""
-    encoded, expiry = quote_plus(scope), str(int(time.time() + 60 if ends is None else ends))
+    encoded, expiry = quote_plus(scope), str(int(time.time() + 3600 if ends is None else ends))
     return f"SharedAccessSignature sr={encoded}&sig={quote_plus(sign(encoded, expiry, key))}&se={expiry}&skn={name}"

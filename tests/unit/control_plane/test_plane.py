@@ -27,7 +27,7 @@ READS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
 def plane(file: Path) -> Iterator[tuple[ControlPlane, Access]]:
     """A control plane just started, with everything it remembers."""
     access = Access()
-    cloud: Any = SimpleNamespace(endpoints={}, access=access)
+    cloud: Any = SimpleNamespace(endpoints={}, access=access, buses=SimpleNamespace(put_queue=_accepted))
     apps: Any = None  # no function app occurs here
     opened = ControlPlane(file, Locality(TENANCY, cloud, apps), deployer_id="deployer")
     try:
@@ -35,6 +35,10 @@ def plane(file: Path) -> Iterator[tuple[ControlPlane, Access]]:
         yield opened, access
     finally:
         opened.close()
+
+
+async def _accepted(*_: object) -> None:
+    """An emulator that takes everything."""
 
 
 def grant(plane: ControlPlane, role: str = READER, name: str = "one") -> str:
