@@ -75,13 +75,13 @@ def purge(name: Name, dead: Dead = False, yes: Yes = False, namespace: Namespace
         if not yes:
             if not sys.stdin.isatty():
                 raise typer.BadParameter(f"purge of {what}, for good: nobody is there to ask; say --yes")
-            typer.confirm(f"purge {entity.dead if dead else entity.active} messages of {what}?", abort=True, err=True)
+            typer.confirm(f"purge {_counted(entity.dead if dead else entity.active)} of {what}?", abort=True, err=True)
         began = time.monotonic()
         with screen.working(f"purge {what}") as step:
             count = queues.purge(found, dead=dead)
-            step.tell(f"{count} messages")
+            step.tell(_counted(count))
     screen.document({"queue": what, "purged": count, "seconds": round(time.monotonic() - began, 2)})
-    screen.text(f"{count} messages of {what} are gone; next: ./millrace status")
+    screen.text(f"{_counted(count)} of {what} gone; next: ./millrace status")
 
 
 def _queues(namespace: str) -> "AbstractContextManager[BusQueues]":
@@ -107,6 +107,10 @@ def _show(screen: Screen, found: "Look", again: str) -> None:
     ]
     if rows:
         screen.table(["number", "state", "time", "tries", "subject", "session", "bytes", "body"], rows)
-    screen.text(f"{len(rows)} message{'' if len(rows) == 1 else 's'} of {found.queue}")
+    screen.text(f"{_counted(len(rows))} of {found.queue}")
     if found.next is not None:
         screen.text(f"more: {again} --from {found.next}")
+
+
+def _counted(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"

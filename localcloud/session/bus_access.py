@@ -57,9 +57,9 @@ class Entity:
 class BusAccess:
     """`host`: `name.servicebus.windows.net`, or `localhost:PORT`. Contacts nobody before it is asked."""
 
-    def __init__(self, host: str, credential: TokenCredential, ca_file: str = "") -> None:
+    def __init__(self, host: str, credential: TokenCredential, ca_file: str = "", *, retries: int = RETRIES) -> None:
         """`ca_file`: whom to trust; empty for the public authorities."""
-        self.host, self._credential = host, credential
+        self.host, self._credential, self._ca_file, self._retries = host, credential, ca_file, retries
         self._trust: dict[str, Any] = {"connection_verify": ca_file} if ca_file else {}
 
     @cached_property
@@ -70,13 +70,13 @@ class BusAccess:
         name, _, port = self.host.partition(":")
         local: dict[str, Any] = {"custom_endpoint_address": f"sb://{self.host}"} if port else {}
         return ServiceBusClient(
-            name, self._credential, transport_type=TransportType.Amqp, retry_total=RETRIES, **local, **self._trust
+            name, self._credential, transport_type=TransportType.Amqp, retry_total=self._retries, **local, **self._trust
         )
 
     @cached_property
     def administration(self) -> ServiceBusAdministrationClient:
         """For entities and counts: needs a role that reads them."""
-        return ServiceBusAdministrationClient(self.host, self._credential, retry_total=RETRIES, **self._trust)
+        return ServiceBusAdministrationClient(self.host, self._credential, retry_total=self._retries, **self._trust)
 
     def entities(self) -> list[Entity]:
         """Queues, then subscriptions, in order of their names."""
@@ -130,6 +130,10 @@ class BusAccess:
         if entity.queue:
             return self.client.get_queue_sender(entity.queue)
         return self.client.get_topic_sender(entity.topic)
+
+    def at_once(self) -> "BusAccess":
+        """The same without second tries: where a refusal is an answer (no session is free). To be closed as well."""
+        return BusAccess(self.host, self._credential, self._ca_file, retries=0)
 
     def close(self) -> None:
         """Ends its connections."""

@@ -5,7 +5,7 @@ Everything goes through Microsoft's SDK, so that a namespace in Azure is looked 
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -81,15 +81,7 @@ class BusQueues:
         if not found.entity.sessions or dead:
             with found.access.receiver(found.entity, sub_queue, delete=True) as receiver:
                 return _empty(receiver)
-        count = 0
-        with suppress(OperationTimeoutError):  # no session is left
-            while True:
-                receiver = found.access.receiver(
-                    found.entity, session=NEXT_AVAILABLE_SESSION, delete=True, wait_s=WAIT_S
-                )
-                with receiver:
-                    count += _empty(receiver)
-        return count
+        return _empty_sessions(found)
 
     def _require_session(self, found: Found, session: str, *, dead: bool) -> None:
         if found.entity.sessions and not session and not dead:
@@ -124,9 +116,9 @@ def azure_queues(host: str) -> Iterator[BusQueues]:
 
 @contextmanager
 def _closing(found: Sequence[tuple[str, BusAccess]]) -> Iterator[BusQueues]:
-    with ExitStack() as closing:
+    with ExitStack() as opened:
         for _, access in found:
-            closing.callback(access.close)
+            opened.callback(access.close)
         try:
             yield BusQueues(found)
         except AzureError as error:
@@ -135,6 +127,16 @@ def _closing(found: Sequence[tuple[str, BusAccess]]) -> Iterator[BusQueues]:
 
 def _sub_queue(*, dead: bool) -> ServiceBusSubQueue | None:
     return ServiceBusSubQueue.DEAD_LETTER if dead else None
+
+
+def _empty_sessions(found: Found) -> int:
+    """One after the other, until no session is left that has messages and no receiver."""
+    count, access = 0, found.access.at_once()
+    with closing(access), suppress(OperationTimeoutError):
+        while True:
+            with access.receiver(found.entity, session=NEXT_AVAILABLE_SESSION, delete=True, wait_s=WAIT_S) as receiver:
+                count += _empty(receiver)
+    return count
 
 
 def _empty(receiver: Any) -> int:
