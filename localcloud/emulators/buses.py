@@ -45,6 +45,7 @@ class BusNamespace:
         self, folder: Path, identity: Identity, access: Access, arm_id: str, count: Count, clock: Callable[[], float]
     ) -> None:
         """Reads its log; JournalError for a folder that cannot be used."""
+        self.arm_id = arm_id
         self._journal = Journal(folder)
         try:
             self.service = Service(clock=clock, log=self._journal)
@@ -106,10 +107,15 @@ class ServiceBusNamespaces:
     # ---- namespaces
 
     async def put(self, name: str, arm_id: str) -> str:
-        """Opens it unless it is open; answers `host:port`. ValueError, and a problem in the status, when its log cannot
-        be read: the rest of the cloud goes on.
+        """Opens it unless it is open; answers `host:port`. ValueError for a name that another resource has, and, with
+        a problem in the status, when its log cannot be read: the rest of the cloud goes on.
         """
-        if name not in self._namespaces:
+        there = self._namespaces.get(name)
+        if there is not None and there.arm_id.lower() != arm_id.lower():
+            raise ValueError(
+                f"The namespace name {name!r} is not available: {there.arm_id} has it; give it another name"
+            )
+        if there is None:
             folder = private_folder(private_folder(self._home) / name)
             try:
                 made = BusNamespace(folder, self._identity, self._access, arm_id, self._count, self._clock)

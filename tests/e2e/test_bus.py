@@ -168,8 +168,18 @@ def test_a_killed_supervisor_keeps_what_was_acknowledged(cloud: Project) -> None
     assert bodies(cloud, "jobs") == ["kept"]
 
 
+def test_what_nobody_can_change_makes_another_queue(cloud: Project) -> None:
+    cloud.edit(
+        "stacks/log_ingest.py", 'consumer="operator", max_delivery_count=3', 'consumer="operator", sessions=True'
+    )
+    cloud.up("--no-sample")
+    assert cloud.json("status")["problems"] == {}
+    send(cloud, "jobs", "in order", session_id="s")
+    assert bodies(cloud, "jobs", "--session", "s") == ["in order"]  # and what lay in the other one is gone
+
+
 def test_what_is_taken_out_of_the_program_is_gone(cloud: Project) -> None:
-    cloud.edit("stacks/log_ingest.py", BUS, "")
+    cloud.edit("stacks/log_ingest.py", BUS.replace("max_delivery_count=3", "sessions=True", 1), "")
     cloud.edit("stacks/log_ingest.py", IMPORTS, "")
     assert cloud.up("--no-sample")["resources"]["deleted"] > 5
     status = cloud.json("status")

@@ -85,6 +85,12 @@ def test_a_removed_entity_takes_its_messages_along(buses: Buses) -> None:
     assert buses.bodies("gone") == []
 
 
+def test_a_name_that_another_namespace_has_is_refused(buses: Buses) -> None:
+    with pytest.raises(Refused, match=f"'{buses.name}' is not available"):
+        buses.put("Namespace", resourceGroupName="another")
+    assert buses.local.cloud.buses.hosts()[buses.name] == buses.host
+
+
 def test_what_a_manager_deletes_is_seen_by_a_refresh(buses: Buses) -> None:
     id_ = buses.put("Queue", queueName="deleted").id
     with buses.administration(buses.worker((OWNER, "/queues/deleted"))) as administration:
