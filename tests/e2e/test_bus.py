@@ -2,8 +2,10 @@
 at it, send back and empty.
 """
 
+import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.servicebus import ServiceBusClient, ServiceBusMessage, TransportType
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, descendants
+from tests.integration.host.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux"),
@@ -23,7 +26,7 @@ pytestmark = [
 ]
 BUS = """
     bus = Namespace("bus", NamespaceArgs(group=group, foundation=base), opts=system.child)
-    Queue("jobs", QueueArgs(namespace=bus, consumer="operator", max_delivery_count=3))
+    Queue("jobs", QueueArgs(namespace=bus, consumer="operator", max_delivery_count=3, lock_s=5))
     Queue("ordered", QueueArgs(namespace=bus, consumer="operator", sessions=True))
     events = Topic("events", TopicArgs(namespace=bus))
     Subscription("billing", SubscriptionArgs(topic=events, consumer="operator", rule=Rule(sql="kind = 'paid'")))
@@ -35,6 +38,9 @@ from components.messaging.rule import Rule
 from components.messaging.subscription import Subscription, SubscriptionArgs
 from components.messaging.topic import Topic, TopicArgs
 """
+
+
+LETTERS = 200
 
 
 class Operator:
@@ -155,6 +161,33 @@ def test_dead_letters_are_listed_and_sent_back(cloud: Project) -> None:
     assert cloud.json("dlq", "drop", "--reason", "broken", "--yes")["done"] == 1
     assert (row(cloud, "jobs")["active"], row(cloud, "jobs")["dead"]) == (1, 0)
     assert cloud.json("queue", "purge", "jobs", "--yes")["purged"] == 1
+
+
+def test_a_redrive_that_is_killed_loses_and_doubles_nothing(cloud: Project) -> None:
+    """SIGKILL of the command in the middle; its locks run out, and the next one goes on."""
+    with client(cloud) as found, found.get_queue_receiver("jobs") as receiver:
+        with found.get_queue_sender("jobs") as sender:
+            sender.send_messages([ServiceBusMessage(str(number)) for number in range(LETTERS)])
+        left = LETTERS
+        while left:
+            for message in receiver.receive_messages(left, max_wait_time=10):
+                receiver.dead_letter_message(message, reason="Broken")
+                left -= 1
+    command = [str(cloud.root / "millrace"), "dlq", "redrive", "--yes", "--rate", "50"]
+    with subprocess.Popen(command, cwd=cloud.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        asyncio.run(until(lambda: row(cloud, "jobs")["active"] >= LETTERS // 4, limit_s=60))
+        (python,) = [pid for pid in descendants(process.pid) if pid != process.pid] or [process.pid]
+        os.kill(python, signal.SIGKILL)
+    assert 0 < row(cloud, "jobs")["dead"] < LETTERS
+
+    def emptied() -> bool:
+        cloud.json("dlq", "redrive", "--yes")
+        return int(row(cloud, "jobs")["dead"]) == 0
+
+    asyncio.run(until(emptied, limit_s=60))
+    found_again = [int(body) for body in bodies(cloud, "jobs", "--limit", "10000")]
+    assert sorted(found_again) == list(range(LETTERS))
+    assert cloud.json("queue", "purge", "jobs", "--yes")["purged"] == LETTERS
 
 
 def test_a_killed_supervisor_keeps_what_was_acknowledged(cloud: Project) -> None:
