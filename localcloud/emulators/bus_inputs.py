@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from localcloud.emulators.service_bus.broker.model import CorrelationFilter, Rule, SqlFilter
+from localcloud.emulators.service_bus.broker.options import Options as AnyOptions
 from localcloud.emulators.service_bus.broker.options import QueueOptions, SubscriptionOptions, TopicOptions
-from localcloud.emulators.service_bus.management.properties import CORRELATION, properties_of
+from localcloud.emulators.service_bus.management import durations
+from localcloud.emulators.service_bus.management.properties import CORRELATION, Property, properties_of
 
 Options = TypeVar("Options", QueueOptions, TopicOptions, SubscriptionOptions)
 Inputs = Mapping[str, Any]
@@ -18,8 +20,7 @@ EVERYTHING = "1=1"
 
 def options(kind: type[Options], inputs: Inputs) -> Options:
     """What is not said has Service Bus' default."""
-    known = {name[0].lower() + name[1:]: one for name, one in properties_of(kind).items()}
-    values: dict[str, Any] = {}
+    known, values = _known(kind), dict[str, Any]()
     for name, value in inputs.items():
         if name not in known or value is None:
             continue
@@ -28,6 +29,21 @@ def options(kind: type[Options], inputs: Inputs) -> Options:
         except ValueError as error:
             raise ValueError(f"{name} {error}") from error
     return kind(**values)
+
+
+def as_seen(now: AnyOptions, inputs: Inputs) -> dict[str, Any]:
+    """The inputs as the entity really is: what somebody changed behind the program's back is as they made it."""
+    known, found = _known(type(now)), dict(inputs)
+    for name, value in inputs.items():
+        if name in known and value is not None:
+            current = getattr(now, known[name].field)
+            if known[name].from_json(value) != current:
+                found[name] = durations.text(current) if known[name].kind == "duration" else current
+    return found
+
+
+def _known(kind: type[AnyOptions]) -> dict[str, Property]:
+    return {name[0].lower() + name[1:]: one for name, one in properties_of(kind).items()}
 
 
 def rule(name: str, inputs: Inputs) -> Rule:

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from localcloud.emulators import bus_inputs
 from localcloud.emulators.access import Access
@@ -181,10 +181,13 @@ class ServiceBusNamespaces:
             self._namespaces[namespace].service.remove_rule(subscription_path(topic, subscription), name)
             await self._namespaces[namespace].done()
 
-    def has_entity(self, namespace: str, path: str) -> bool:
-        """Whether it is there: its managers may delete it behind the program's back."""
+    def seen(self, namespace: str, path: str, inputs: Inputs) -> dict[str, Any] | None:
+        """An entity's inputs as they really are, None when it is gone: its managers may change it behind the program's
+        back.
+        """
         there = self._namespaces.get(namespace)
-        return there is not None and there.node(path) is not None
+        node = there.node(path) if there is not None else None
+        return bus_inputs.as_seen(node.options, inputs) if node is not None else None
 
     def rule(self, namespace: str, topic: str, subscription: str, name: str) -> Rule | None:
         """One rule, if it is there."""

@@ -39,7 +39,7 @@ async def _remove_entity(here: Locality, it: Subject) -> None:
 
 
 async def _look_for_entity(here: Locality, it: Subject) -> Values | None:
-    return it.inputs if here.cloud.buses.has_entity(it.inputs["namespaceName"], _path(it)) else None
+    return here.cloud.buses.seen(it.inputs["namespaceName"], _path(it), it.inputs)
 
 
 async def _put_rule(here: Locality, it: Subject) -> None:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.core.credentials import AzureNamedKeyCredential
@@ -91,11 +92,21 @@ def test_a_name_that_another_namespace_has_is_refused(buses: Buses) -> None:
     assert buses.local.cloud.buses.hosts()[buses.name] == buses.host
 
 
-def test_what_a_manager_deletes_is_seen_by_a_refresh(buses: Buses) -> None:
-    id_ = buses.put("Queue", queueName="deleted").id
-    with buses.administration(buses.worker((OWNER, "/queues/deleted"))) as administration:
-        administration.delete_queue("deleted")
-    assert buses.local.run(buses.plane.read("azure-native:servicebus:Queue", id_)) is None
+def test_what_a_manager_changes_or_deletes_is_seen_by_a_refresh(buses: Buses) -> None:
+    declared = {"queueName": "managed", "lockDuration": "PT60S", "maxDeliveryCount": 5, "requiresSession": False}
+    id_ = buses.put("Queue", **declared).id
+
+    def read() -> Any:
+        return buses.local.run(buses.plane.read("azure-native:servicebus:Queue", id_))
+
+    assert read().inputs == {**buses.place, **declared}  # one minute is a minute, however it is written
+    with buses.administration(buses.worker((OWNER, "/queues/managed"))) as administration:
+        properties = administration.get_queue("managed")
+        properties.max_delivery_count, properties.lock_duration = 9, timedelta(minutes=2)
+        administration.update_queue(properties)
+        assert read().inputs == {**buses.place, **declared, "lockDuration": "PT2M", "maxDeliveryCount": 9}
+        administration.delete_queue("managed")
+    assert read() is None
     buses.remove("Queue", id_)
 
 
