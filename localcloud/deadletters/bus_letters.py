@@ -32,13 +32,17 @@ def mark(place: str, letter: ServiceBusReceivedMessage) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def entry(letter: ServiceBusReceivedMessage, place: str, entity: Entity, *, system: str, app: str) -> Entry:
-    """Of a message in a dead-letter queue or in a `-dead` queue alike."""
+def entry(
+    letter: ServiceBusReceivedMessage, place: str, entity: Entity, *, aside: bool, system: str, app: str
+) -> Entry:
+    """Of a message in a dead-letter queue or (`aside`) in a `-dead` queue, where it is a new one: its own count of
+    deliveries says nothing of the tries before.
+    """
     properties = properties_of(letter)
     said = [str(properties[name]) for name in (REASON, DESCRIPTION) if properties.get(name)]
     reason = ": ".join(said) or "dead-lettered without a reason"
     attempt, body, when = properties.get("attempt"), body_of(letter), letter.enqueued_time_utc
-    number = letter.sequence_number or 0
+    number, tries = letter.sequence_number or 0, 1 if aside else letter.delivery_count or 0
     trace = str(properties.get("traceparent") or properties.get("Diagnostic-Id") or "")
     more = {
         "message_id": letter.message_id,
@@ -51,7 +55,7 @@ def entry(letter: ServiceBusReceivedMessage, place: str, entity: Entity, *, syst
     }
     return Entry(
         id=mark(place, letter), kind="bus", system=system, app=app, origin=entity.name,
-        reason=shown(reason, BODY_BYTES), attempts=attempt if isinstance(attempt, int) else letter.delivery_count or 0,
+        reason=shown(reason, BODY_BYTES), attempts=attempt if isinstance(attempt, int) else tries,
         time=rfc3339(int((when or datetime.now(UTC)).timestamp() * 1000)), size=len(body), excerpt=shown(body),
         details={
             "queue": place, "sequence_number": number, "receives": letter.delivery_count or 0,

@@ -63,6 +63,7 @@ class BusPlace:
         """
         self._access, self._journal, self._entity = access, journal, entity
         self._lies_in, self._sub_queue = lies_in or entity, None if lies_in else sub_queue
+        self._aside = lies_in is not None
         self._beside, self._spread, self._system, self._app = beside, spread, system, app
         self._clock = clock
         ending = f"/{_PATHS[self._sub_queue]}" if self._sub_queue else ""
@@ -70,8 +71,9 @@ class BusPlace:
 
     def entries(self) -> list[Entry]:
         """All of them, also those that somebody holds."""
+        name = partial(entry, place=self.name, entity=self._entity, system=self._system, app=self._app)
         with self._receiver() as receiver:
-            return [entry(one, self.name, self._entity, system=self._system, app=self._app) for one in peeked(receiver)]
+            return [name(one, aside=self._aside) for one in peeked(receiver)]
 
     def hidden(self) -> int:
         """None: a peek shows everything."""

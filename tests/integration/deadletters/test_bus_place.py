@@ -113,23 +113,25 @@ def test_both_places_look_alike(buses: Buses, command: Command) -> None:
     said = {"DeadLetterReason": "Hopeless", "DeadLetterErrorDescription": "why", "function": "check", "attempt": 3}
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     buses.send("orders-dead", "aside", application_properties={**said, **trace})
+    buses.send("orders-dead", "somebody else's", application_properties={"DeadLetterReason": "not understood"})
     with command("orders") as opened:
         native, aside = opened.places
         assert (native.name, aside.name) == (f"{buses.name}/orders/$DeadLetterQueue", f"{buses.name}/orders-dead")
         broken, tried = native.entries()
-        (hopeless,) = aside.entries()
+        hopeless, foreign = aside.entries()
         assert native.entries()[0] == broken  # a look changes nothing
     assert {(one.kind, one.origin) for one in (broken, tried, hopeless)} == {("bus", "orders")}
     assert (broken.reason, broken.attempts, broken.size, broken.excerpt) == ("Broken: no total", 2, 8, '{"n": 1}')
     assert tried.reason.startswith("MaxDeliveryCountExceeded: ")
     assert tried.attempts == 1
     assert (hopeless.reason, hopeless.attempts, hopeless.details["function"]) == ("Hopeless: why", 3, "check")
+    assert (foreign.reason, foreign.attempts) == ("not understood", 1)
     assert hopeless.details["trace"] == "0af7651916cd43dd8448eb211c80319c"
     assert hopeless.details["properties"].keys() == {"attempt", "traceparent"}
     assert datetime.now(UTC) - datetime.fromisoformat(broken.time) < timedelta(minutes=1)
     with command("orders") as opened:
-        assert opened.redrive() == 3
-    assert sorted(buses.bodies("orders")) == ["aside", "tried", '{"n": 1}']
+        assert opened.redrive() == 4
+    assert sorted(buses.bodies("orders")) == ["aside", "somebody else's", "tried", '{"n": 1}']
     assert buses.depth("orders").dead == 0
 
 
