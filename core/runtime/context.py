@@ -30,7 +30,9 @@ class Context(Generic[Clients]):
     clients: Clients
     log: Log
     message_id: str = ""
-    """The envelope's id, "" without one."""
+    """The envelope's id, on Service Bus any message's own; "" without one, and for a batch."""
+    session_id: str = ""
+    """Of Service Bus, when the entity has sessions."""
 
     @property
     def traceparent(self) -> str:

@@ -7,12 +7,16 @@ only then returns. Killed in between, the message comes again and is put aside t
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 
 from core.clients.http import Http
 from core.clients.managed_identity import ManagedIdentity
 from core.clients.storage_queue import StorageQueue
+from core.messages.poison import Poison, wrap
+from core.runtime.aside import GivenUp
+from core.runtime.log import now
 from core.runtime.manifest import Queue
 from core.runtime.settings import ca_file, identity_endpoint, queue_connection
 
@@ -25,14 +29,20 @@ class PoisonQueue:
         self._lock = threading.Lock()
         self._queue: StorageQueue | None = None
 
-    def text(self, body: bytes) -> str:
+    async def keep(self, gone: GivenUp) -> None:
+        """Returns when the poison queue has it. Raises core.clients.faults, SettingsError and UnicodeDecodeError."""
+        assert isinstance(gone.message, bytes)  # noqa: S101 - a storage queue's trigger hands over nothing else
+        poison = Poison(reason=gone.reason, function=gone.function, time=now(), body=self._text(gone.message))
+        body = wrap(poison, id=gone.id, traceparent=gone.traceparent, attempt=gone.attempt)
+        await asyncio.to_thread(self._send, body)
+
+    def _text(self, body: bytes) -> str:
         """The message as it stands in its queue, out of what the host hands over."""
         if self._trigger.encoding == "base64":
             return base64.b64encode(body).decode()
         return body.decode()
 
-    def send(self, message: bytes) -> None:
-        """Returns when the poison queue has it. Raises core.clients.faults and SettingsError."""
+    def _send(self, message: bytes) -> None:
         self._open().send(message)
 
     def _open(self) -> StorageQueue:

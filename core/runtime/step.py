@@ -7,35 +7,26 @@ import importlib
 import inspect
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from core.messages.envelope import Envelope, unpack, version_of
-from core.messages.poison import Poison, wrap
+from core.messages.envelope import BusMessage
+from core.runtime.aside import Aside, GivenUp
 from core.runtime.context import Context, Trace, trace_of
 from core.runtime.deadline import Deadline
-from core.runtime.decode import Undecodable, decode, excerpt
 from core.runtime.log import Log, now
 from core.runtime.manifest import Function, Manifest
+from core.runtime.opened import Message, Opened, open_message
 from core.runtime.outcome import Dead, Done, Outcome, Retry
 from core.runtime.settings import SettingsError, read
 
 
 class NotDone(Exception):  # noqa: N818 - the platform only sees that the invocation failed
     """Raised to the platform so that it delivers the message again (and in the end moves it to the poison queue)."""
-
-
-class Aside(Protocol):
-    """The place for messages that will never be handled."""
-
-    def text(self, body: bytes) -> str:
-        """The message as it stands in its queue."""
-
-    def send(self, message: bytes) -> None:
-        """Keeps it; returns when it is safe."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,16 +36,19 @@ class Delivery:
     invocation_id: str
     traceparent: str | None = None
     attempt: int = 1
+    """Of a storage queue's message; one of Service Bus knows its own."""
     aside: Aside | None = None
     """None: a lasting fault fails the invocation, and the platform puts the message aside after its last try."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Opened:
-    """A message out of its envelope, if it had one; `message` is Dead when it cannot be handled."""
+class _Invocation:
+    """One call of the handler."""
 
-    message: msgspec.Struct | Dead
-    envelope: Envelope | None = None
+    delivery: Delivery
+    trace: Trace
+    deadline: Deadline
+    log: Log
 
 
 class Step:
@@ -70,9 +64,15 @@ class Step:
             raise TypeError(f"{module}: must define handle(message, context)")
         first = next(iter(inspect.signature(self._handle).parameters), "")
         kind = get_type_hints(self._handle).get(first)
-        if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            raise TypeError(f"{module}: handle's first parameter must be annotated with a msgspec Struct, got {kind!r}")
-        self._kind: type[msgspec.Struct] = kind
+        self.takes_batches = get_origin(kind) is list
+        """Whether `handle` is given a list of messages."""
+        of = get_args(kind)[0] if self.takes_batches else kind
+        if not (isinstance(of, type) and issubclass(of, msgspec.Struct)):
+            raise TypeError(
+                f"{module}: handle's first parameter must be annotated with a msgspec Struct, or a list of one for a "
+                f"batch, got {kind!r}"
+            )
+        self._kind: type[msgspec.Struct] = of
         self._lock = threading.Lock()
         self._clients: Any = None
         self._connected = False
@@ -97,88 +97,90 @@ class Step:
                 self._connected = True
             return self._clients
 
-    async def serve(self, message: bytes | msgspec.Struct, delivery: Delivery) -> None:
+    async def serve(self, message: Message, delivery: Delivery) -> None:
         """Runs the handler on one message and writes the invocation's line.
 
         Returns when the platform may forget the message: it is done, or dead and put aside. Raises NotDone otherwise.
         """
-        opened = self._open(message)
-        trace = trace_of(opened.envelope.traceparent if opened.envelope else delivery.traceparent)
+        opened = open_message(message, self._kind, self.name)
+        call = self._call(opened.parent or delivery.traceparent, delivery)
+        await self._run([opened], opened.value, call)
+
+    async def serve_batch(self, messages: Sequence[BusMessage], delivery: Delivery) -> None:
+        """Runs the handler once on all of them; its outcome is that of each. What cannot be decoded is put aside alone,
+        before the handler sees the others: were it not safe, all would come again.
+
+        Returns when the platform may forget them all. Raises NotDone otherwise.
+        """
+        opened = [open_message(message, self._kind, self.name) for message in messages]
+        parents = {(one.parent or "")[:35] for one in opened}  # of one trace each
+        call = self._call(opened[0].parent if len(parents) == 1 else delivery.traceparent, delivery)
+        good, values = [], []
+        for one in opened:
+            if isinstance(one.value, Dead):
+                call.log.error("undecodable", message_id=one.id, reason=one.value.reason)
+                if not await self._put_aside(one, one.value.reason, call):
+                    raise NotDone(one.value.reason)
+            else:
+                good.append(one)
+                values.append(one.value)
+        if good:
+            await self._run(good, values, call)
+
+    def _call(self, parent: str | None, delivery: Delivery) -> _Invocation:
+        trace = trace_of(parent)
         log = Log(function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id)
-        deadline = Deadline(self._time_limit_s)
+        return _Invocation(delivery=delivery, trace=trace, deadline=Deadline(self._time_limit_s), log=log)
+
+    async def _run(
+        self, opened: Sequence[Opened], value: msgspec.Struct | Dead | list[msgspec.Struct], call: _Invocation
+    ) -> None:
+        """`value`: what the handler is given, made of `opened`."""
         started, began = now(), time.monotonic()
         fault: BaseException | None = None
         try:
-            outcome = await self._outcome(opened, delivery, trace, deadline, log)
+            outcome = value if isinstance(value, Dead) else await self._outcome(opened, value, call)
         except Exception as error:  # noqa: BLE001 - whatever it was, the line is written and the platform delivers again
             fault = error
             outcome = Retry(f"{type(error).__name__}: {error}")
-        kept = False
-        if isinstance(outcome, Dead) and isinstance(message, bytes) and delivery.aside is not None:
-            kept = await self._put_aside(message, outcome.reason, opened, delivery, trace, log)
-        _report(log, outcome, trace, started, time.monotonic() - began)
+        kept = isinstance(outcome, Dead) and all([await self._put_aside(one, outcome.reason, call) for one in opened])
+        _report(call, outcome, started, time.monotonic() - began)
         if not kept and not isinstance(outcome, Done):
             raise NotDone(outcome.reason) from fault
 
-    async def _put_aside(
-        self, message: bytes, reason: str, opened: _Opened, delivery: Delivery, trace: Trace, log: Log
-    ) -> bool:
+    async def _put_aside(self, opened: Opened, reason: str, call: _Invocation) -> bool:
         """Whether the message is safe elsewhere. When not, it stays where it is, and the platform tries again."""
-        aside, envelope = delivery.aside, opened.envelope
-        assert aside is not None  # noqa: S101 - the caller looked
+        message, delivery = opened.message, call.delivery
+        if delivery.aside is None or not isinstance(message, bytes | BusMessage):
+            return False
+        gone = GivenUp(
+            message=message, reason=reason, function=self.name, id=opened.id or delivery.invocation_id,
+            traceparent=call.trace.traceparent, attempt=opened.attempt(delivery.attempt),
+        )  # fmt: skip
         try:
-            poison = Poison(reason=reason, function=self.name, time=now(), body=aside.text(message))
-            body = wrap(
-                poison, id=envelope.id if envelope else delivery.invocation_id, traceparent=trace.traceparent,
-                attempt=_attempt(opened, delivery),
-            )  # fmt: skip
-            await asyncio.to_thread(aside.send, body)
+            await delivery.aside.keep(gone)
         except Exception as error:  # noqa: BLE001 - whatever it was, the message is still in its queue
-            log.warning("not put aside", reason=f"{type(error).__name__}: {error}")
+            call.log.warning("not put aside", reason=f"{type(error).__name__}: {error}")
             return False
         return True
 
-    def _open(self, message: bytes | msgspec.Struct) -> _Opened:
-        """Takes a message out of its envelope and decodes it."""
-        if not isinstance(message, bytes):
-            return _Opened(message=message)
-        envelope = None
-        try:
-            envelope = unpack(message)
-            if envelope is None:
-                return _Opened(message=decode(message, self._kind))
-            self._check(envelope)
-            return _Opened(message=decode(bytes(envelope.body), self._kind), envelope=envelope)
-        except msgspec.ValidationError as error:
-            return _Opened(message=Dead(f"body must be an envelope: {error}; got {excerpt(message)}"))
-        except Undecodable as error:
-            return _Opened(message=Dead(str(error)), envelope=envelope)
-
-    def _check(self, envelope: Envelope) -> None:
-        wanted, version = self._kind.__name__, version_of(self._kind)
-        if (envelope.type, envelope.version) != (wanted, version):
-            raise Undecodable(
-                f"message {envelope.id}: must be a {wanted} of version {version}, got a {envelope.type} of version "
-                f"{envelope.version}; send {wanted} to the queue of {self.name}, or deploy sender and receiver together"
-            )
-
     async def _outcome(
-        self, opened: _Opened, delivery: Delivery, trace: Trace, deadline: Deadline, log: Log
+        self, opened: Sequence[Opened], value: msgspec.Struct | list[msgspec.Struct], call: _Invocation
     ) -> Outcome:
-        message, envelope = opened.message, opened.envelope
-        if isinstance(message, Dead):
-            return message
         clients = self._clients if self._connected else await asyncio.to_thread(self.clients)
+        sessions = {one.message.session_id for one in opened if isinstance(one.message, BusMessage)}
         context = Context(
-            function=self.name, invocation_id=delivery.invocation_id, trace_id=trace.trace_id, span_id=trace.span_id,
-            attempt=_attempt(opened, delivery), deadline=deadline, clients=clients,
-            log=log, message_id=envelope.id if envelope else "",
+            function=self.name, invocation_id=call.delivery.invocation_id,
+            trace_id=call.trace.trace_id, span_id=call.trace.span_id,
+            attempt=max(one.attempt(call.delivery.attempt) for one in opened), deadline=call.deadline, clients=clients,
+            log=call.log, message_id=opened[0].id if len(opened) == 1 else "",
+            session_id=sessions.pop() if len(sessions) == 1 else "",
         )  # fmt: skip
         assert self._handle is not None  # noqa: S101 - checked when it was imported
         if inspect.iscoroutinefunction(self._handle):
-            outcome: Outcome = await self._handle(message, context)
+            outcome: Outcome = await self._handle(value, context)
         else:
-            outcome = await asyncio.to_thread(self._handle, message, context)
+            outcome = await asyncio.to_thread(self._handle, value, context)
         return outcome
 
 
@@ -190,25 +192,27 @@ def load(manifest: Path) -> list[tuple[Function, Step]]:
     found = []
     for function in listed.functions:
         step = Step(function.name, function.run, time_limit_s=listed.time_limit_s)
+        batch = getattr(function.trigger, "batch", False)
+        if batch != step.takes_batches:
+            wanted = "a list of messages (list[Job])" if batch else "one message"
+            raise TypeError(
+                f"{function.run}: handle must take {wanted}, got the other; change its first parameter's annotation, or "
+                f"declare On(…, batch={step.takes_batches})"
+            )
         step.warm()
         found.append((function, step))
     return found
 
 
-def _attempt(opened: _Opened, delivery: Delivery) -> int:
-    """Sends and deliveries together."""
-    return delivery.attempt + (opened.envelope.attempt - 1 if opened.envelope else 0)
-
-
-def _report(log: Log, outcome: Outcome, trace: Trace, started: str, seconds: float) -> None:
+def _report(call: _Invocation, outcome: Outcome, started: str, seconds: float) -> None:
     """The one line that ends an invocation."""
     fields: dict[str, Any] = {"outcome": type(outcome).__name__.lower(), "seconds": round(seconds, 3)}
-    fields |= {"started": started, "span_id": trace.span_id, "parent_id": trace.parent_id}
+    fields |= {"started": started, "span_id": call.trace.span_id, "parent_id": call.trace.parent_id}
     if isinstance(outcome, Done):
         if outcome.counts is not None:
             fields["counts"] = dict(outcome.counts)
         if outcome.summary is not None:
             fields["summary"] = outcome.summary
-        log.info("invocation", **fields)
+        call.log.info("invocation", **fields)
     else:
-        log.error("invocation", **fields, reason=outcome.reason)
+        call.log.error("invocation", **fields, reason=outcome.reason)

@@ -37,17 +37,15 @@ def handle(order: Order, context: Context[None]) -> Outcome:
     return Retry("later") if order.number else Done()
 
 
-class Shelf:
+class Shelf(PoisonQueue):
     """A poison queue that may refuse."""
 
     def __init__(self, fault: Exception | None = None) -> None:
+        super().__init__(Queue(queue="q", connection="Q"))
         self.kept: list[str] = []
         self.fault = fault
 
-    def text(self, body: bytes) -> str:
-        return body.decode()
-
-    def send(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         if self.fault:
             raise self.fault
         self.kept.append(message.decode())
@@ -132,11 +130,11 @@ def test_what_the_host_put_there_is_the_message_itself(content: str) -> None:
 
 def test_a_base64_message_goes_back_as_base64() -> None:
     trigger = Queue(queue="q", connection="Q", encoding="base64")
-    assert PoisonQueue(trigger).text(b"\x00\xff") == "AP8="
-    assert PoisonQueue(Queue(queue="q", connection="Q")).text("ü".encode()) == "ü"
+    assert PoisonQueue(trigger)._text(b"\x00\xff") == "AP8="
+    assert PoisonQueue(Queue(queue="q", connection="Q"))._text("ü".encode()) == "ü"
 
 
 def test_without_its_connection_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("Q__queueServiceUri", raising=False)
     with pytest.raises(SettingsError, match="Q__queueServiceUri and Q__clientId must be set"):
-        PoisonQueue(Queue(queue="q", connection="Q")).send(b"x")
+        PoisonQueue(Queue(queue="q", connection="Q"))._send(b"x")
