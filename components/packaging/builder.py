@@ -73,10 +73,11 @@ def plan(app: App, *, root: Path, target: Target) -> PackagePlan:
     root = root.resolve()
     handlers = tuple(read_handler(root, run) for run in sorted({function.run for function in app.functions}))
     tree, modules = source_tree(root), [handler.module for handler in handlers]
-    closure = tree.closure([*modules, ENTRY])
+    platform = [ENTRY, *app.modules]
+    closure = tree.closure([*modules, *platform])
     distributions = resolve(closure.externals, read_pins(root), target)
     document = manifest(app, target)
-    host = host_json(app.functions, time_limit_s=app.time_limit_s, options=app.queues)
+    host = host_json(app)
     contents = {file.path: file.source.read_bytes() for file in closure.files}
     contents |= {
         "function_app.py": _FUNCTION_APP.read_bytes(),
@@ -98,7 +99,7 @@ def plan(app: App, *, root: Path, target: Target) -> PackagePlan:
         handlers=handlers,
         manifest=document,
         host_json=host,
-        imports=_imports(modules, contents, {file.path for file in tree.closure([ENTRY]).files}),
+        imports=_imports(modules, contents, {file.path for file in tree.closure(platform).files}),
         contents=contents,
     )
 

@@ -3,15 +3,26 @@
 import json
 from dataclasses import asdict
 
-from components.packaging.manifest import App, Function, QueueOptions, QueueTrigger, TimerTrigger
+from components.packaging.manifest import (
+    BUS_TYPES,
+    App,
+    BusOptions,
+    Function,
+    QueueOptions,
+    QueueTrigger,
+    TimerTrigger,
+)
 
-_TRIGGERS = {"timer": TimerTrigger, "queue": QueueTrigger}
+_TRIGGERS = {"timer": TimerTrigger, "queue": QueueTrigger, **{name: kind for kind, name in BUS_TYPES.items()}}
 
 
 def dump(app: App) -> str:
     """Canonical JSON: equal declarations give equal text."""
     functions = [one.manifest() for one in sorted(app.functions, key=lambda one: one.name)]
-    return json.dumps({**asdict(app), "functions": functions}, sort_keys=True)
+    values = asdict(app)
+    if not app.on_bus:
+        del values["bus"]  # what says nothing about the package is no change of it
+    return json.dumps({**values, "functions": functions}, sort_keys=True)
 
 
 def load(text: str) -> App:
@@ -21,4 +32,5 @@ def load(text: str) -> App:
     for one in values["functions"]:
         trigger = dict(one["trigger"])
         functions.append(Function(name=one["name"], run=one["run"], trigger=_TRIGGERS[trigger.pop("type")](**trigger)))
-    return App(**{**values, "functions": tuple(functions), "queues": QueueOptions(**values["queues"])})
+    options = {"queues": QueueOptions(**values["queues"]), "bus": BusOptions(**values.get("bus", {}))}
+    return App(**{**values, "functions": tuple(functions), **options})

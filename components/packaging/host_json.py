@@ -5,36 +5,60 @@ Names and defaults: Azure Functions' host.json reference, version 2.0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from components.packaging.errors import PackageError
-from components.packaging.manifest import Function, QueueOptions, QueueTrigger
+from components.packaging.manifest import App, BusOptions, QueueOptions, QueueTrigger
 
 _BATCH_MAX = 32  # messages a Get Messages call returns at most
 _ENCODINGS = ("none", "base64")
 
 
-def host_json(functions: Sequence[Function], *, time_limit_s: int, options: QueueOptions) -> dict[str, Any]:
+def host_json(app: App) -> dict[str, Any]:
     """host.json as a dict. Raises PackageError for values that the host would refuse.
 
     functionTimeout is the app's, not a function's; Consumption (Y1) allows 600 s at most: the component checks that.
     """
-    if time_limit_s < 1:
-        raise _wrong("time_limit_s", "1 or more seconds", time_limit_s, "set time_limit_s=300")
+    if app.time_limit_s < 1:
+        raise _wrong("time_limit_s", "1 or more seconds", app.time_limit_s, "set time_limit_s=300")
     document: dict[str, Any] = {
         "version": "2.0",
-        "functionTimeout": _span(time_limit_s),
+        "functionTimeout": _span(app.time_limit_s),
         "extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.0.0, 5.0.0)"},
         "logging": {
             "logLevel": {"default": "Information", "Host.Aggregator": "Warning", "Azure.Core": "Warning"},
             "applicationInsights": {"samplingSettings": {"isEnabled": True, "excludedTypes": "Exception;Request"}},
         },
     }
-    triggers = [one.trigger for one in functions if isinstance(one.trigger, QueueTrigger)]
+    extensions = {}
+    triggers = [one.trigger for one in app.functions if isinstance(one.trigger, QueueTrigger)]
     if triggers:
-        document["extensions"] = {"queues": _queues(triggers, options)}
+        extensions["queues"] = _queues(triggers, app.queues)
+    if app.on_bus:
+        extensions["serviceBus"] = _service_bus(app.bus)
+    if extensions:
+        document["extensions"] = extensions
     return document
+
+
+def _service_bus(options: BusOptions) -> dict[str, Any]:
+    at_least = {
+        "max_concurrent_calls": 1, "max_concurrent_sessions": 1, "max_message_batch_size": 1, "prefetch_count": 0,
+        "max_auto_lock_renewal_s": 0, "session_idle_timeout_s": 1,
+    }  # fmt: skip
+    for name, least in at_least.items():
+        got, usual = getattr(options, name), getattr(BusOptions(), name)
+        if got < least:
+            raise _wrong(f"BusOptions.{name}", f"{least} or more", got, f"set {name}={usual}")
+    return {
+        "autoCompleteMessages": True,
+        "maxAutoLockRenewalDuration": _span(options.max_auto_lock_renewal_s),
+        "maxConcurrentCalls": options.max_concurrent_calls,
+        "maxConcurrentSessions": options.max_concurrent_sessions,
+        "maxMessageBatchSize": options.max_message_batch_size,
+        "prefetchCount": options.prefetch_count,
+        "sessionIdleTimeout": _span(options.session_idle_timeout_s),
+    }
 
 
 def _queues(triggers: list[QueueTrigger], options: QueueOptions) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 The manifest holds nothing that differs between environments: schedules and queue addresses come from app settings
 (`%INGEST_SCHEDULE%`, `API_FETCH__queueServiceUri`), so one package serves them all. A new kind of trigger is one more
-class here with its `manifest()`, one line in core.runtime.functions, and what host.json must say about it.
+class here with its `manifest()`, its module of core.runtime, and what host.json must say about it.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 from components.packaging.target import Target
 
@@ -41,7 +41,43 @@ class QueueTrigger:
         return {"type": "queue", "queue": self.queue, "connection": self.connection, "encoding": self.encoding}
 
 
-Trigger = TimerTrigger | QueueTrigger
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _BusTrigger:
+    """What triggers of Service Bus share."""
+
+    modules: ClassVar[tuple[str, ...]] = ("core.runtime.bus_functions",)
+    """What core.runtime.functions imports by name for it: the SDK is half a second of every cold start, so it is only
+    in packages with such a trigger.
+    """
+    connection: str
+    """Prefix of the app settings with the address and identity: `X` means `X__fullyQualifiedNamespace`."""
+    sessions: bool = False
+    batch: bool = False
+    """One call for many messages: the handler takes a list."""
+
+    def manifest(self) -> dict[str, Any]:
+        """The trigger's part of manifest.json."""
+        return {"type": BUS_TYPES[type(self)], **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BusQueueTrigger(_BusTrigger):
+    """Runs for each message of a Service Bus queue."""
+
+    queue: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BusSubscriptionTrigger(_BusTrigger):
+    """Runs for each message of a subscription of a Service Bus topic."""
+
+    topic: str
+    subscription: str
+
+
+BUS_TYPES: dict[type, str] = {BusQueueTrigger: "bus_queue", BusSubscriptionTrigger: "bus_subscription"}
+BusTrigger = BusQueueTrigger | BusSubscriptionTrigger
+Trigger = TimerTrigger | QueueTrigger | BusQueueTrigger | BusSubscriptionTrigger
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +111,29 @@ class QueueOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BusOptions:
+    """host.json's `extensions.serviceBus` (extension 5.x), with the platform's defaults; a container goes by them too.
+
+    https://learn.microsoft.com/azure/azure-functions/functions-bindings-service-bus#hostjson-settings
+    """
+
+    max_concurrent_calls: int = 16
+    """Messages worked on at once by an instance, of an entity without sessions."""
+    max_concurrent_sessions: int = 8
+    """Sessions worked on at once by an instance; within each, one message after another."""
+    max_message_batch_size: int = 1000
+    """Messages of one call at most, of a step with batch=True."""
+    prefetch_count: int = 0
+    """Messages fetched before there is room for them. Their locks run while they wait."""
+    max_auto_lock_renewal_s: float = 300
+    """For so long a message's lock is renewed while its step runs; after it, others may get the message. On Functions
+    this holds for single messages: a batch has the lock's own time.
+    """
+    session_idle_timeout_s: float = 60
+    """A session without a message for so long is left for another."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class App:
     """One function app: its functions and the limits that go into its package."""
 
@@ -83,11 +142,24 @@ class App:
     functions: tuple[Function, ...]
     time_limit_s: int = 300
     queues: QueueOptions = field(default_factory=QueueOptions)
+    bus: BusOptions = field(default_factory=BusOptions)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules of the run time that its triggers need, beside what every package has."""
+        return tuple(sorted({module for one in self.functions for module in getattr(one.trigger, "modules", ())}))
+
+    @property
+    def on_bus(self) -> bool:
+        """Whether Service Bus triggers one of its functions."""
+        return any(isinstance(one.trigger, BusTrigger) for one in self.functions)
 
 
 def manifest(app: App, target: Target) -> dict[str, Any]:
     """manifest.json of an app."""
+    bus = {"bus": asdict(app.bus)} if app.on_bus else {}
     return {
+        **bus,
         "app": app.name,
         "system": app.system,
         "python": target.python,

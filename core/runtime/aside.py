@@ -27,3 +27,12 @@ class Aside(Protocol):
 
     async def keep(self, gone: GivenUp) -> None:
         """Returns when it is safe there. Whatever it raises, the message stays where it is and comes again."""
+
+
+TEXT_MAX = 4096
+"""Characters of a reason and of a description: Service Bus takes no longer ones."""
+
+
+def said(gone: GivenUp) -> tuple[str, str]:
+    """Reason and description on Service Bus; the same wherever the message lies."""
+    return gone.reason[:TEXT_MAX], f"given up by {gone.function} at attempt {gone.attempt}"[:TEXT_MAX]

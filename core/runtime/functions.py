@@ -1,12 +1,14 @@
 """The data-driven Functions app: binds what the package's manifest lists (azure-functions v2 model).
 
 Every handler module is imported at once, so that an import error shows at start-up and when the package is tested.
-A trigger shape is one factory here and one Struct in `manifest.py`; the next ones (Service Bus queue and topic, HTTP)
-stand beside these two.
+A trigger shape is one factory here and one Struct in `manifest.py`. A shape that costs something stands in a module of
+its own (`bus_functions.py`), which is imported by its name: a package is made of what imports say, and one without such
+a trigger has neither the module nor what it imports (`modules` of the trigger in components/packaging/manifest.py).
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ import azure.functions as func
 
 from core.messages.ticks import TimerTick
 from core.runtime import log
+from core.runtime.aside import Aside
 from core.runtime.manifest import Function, Queue, Timer, Trigger
-from core.runtime.step import Aside, Delivery, Step, load
+from core.runtime.step import Delivery, Step, load
 
+BUS = "core.runtime.bus_functions"
 Entry = Callable[..., Awaitable[None]]
 
 
@@ -35,8 +39,10 @@ def _bind(app: func.FunctionApp, function: Function, step: Step) -> Any:
     if isinstance(trigger, Timer):
         bind = app.timer_trigger(arg_name="message", schedule=trigger.schedule, run_on_startup=False, use_monitor=True)
         return bind(_on_timer(step))
-    bind = app.queue_trigger(arg_name="message", queue_name=trigger.queue, connection=trigger.connection)
-    return bind(_on_queue(step, trigger))
+    if isinstance(trigger, Queue):
+        bind = app.queue_trigger(arg_name="message", queue_name=trigger.queue, connection=trigger.connection)
+        return bind(_on_queue(step, trigger))
+    return importlib.import_module(BUS).bind(app, step, trigger)
 
 
 def _on_timer(step: Step) -> Entry:

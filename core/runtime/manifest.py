@@ -19,7 +19,40 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="qu
     encoding: str = "none"
 
 
-Trigger = Timer | Queue
+class BusQueue(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bus_queue"):
+    """A Service Bus queue."""
+
+    queue: str
+    connection: str
+    sessions: bool = False
+    batch: bool = False
+    """Whether the handler is given a list."""
+
+
+class BusSubscription(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="bus_subscription"):
+    """A subscription of a Service Bus topic."""
+
+    topic: str
+    subscription: str
+    connection: str
+    sessions: bool = False
+    batch: bool = False
+    """Whether the handler is given a list."""
+
+
+BusTrigger = BusQueue | BusSubscription
+Trigger = Timer | Queue | BusQueue | BusSubscription
+
+
+class BusOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a container receives from Service Bus: what host.json says to the Functions host, in seconds."""
+
+    max_concurrent_calls: int = 16
+    max_concurrent_sessions: int = 8
+    max_message_batch_size: int = 1000
+    prefetch_count: int = 0
+    max_auto_lock_renewal_s: float = 300
+    session_idle_timeout_s: float = 60
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,3 +71,4 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     python: str = ""
     time_limit_s: float = 300
     functions: list[Function]
+    bus: BusOptions = BusOptions()

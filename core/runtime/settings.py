@@ -75,3 +75,21 @@ def queue_connection(prefix: str) -> tuple[str, str]:
             f"{prefix}__queueServiceUri and {prefix}__clientId must be set; declare the queue's trigger"
         )
     return found[0], found[1]
+
+
+def bus_connection(prefix: str) -> tuple[str, str]:
+    """The namespace's host and the client id of a Service Bus trigger's connection. Raises SettingsError."""
+    found = [os.environ.get(f"{prefix}__{name}", "") for name in ("fullyQualifiedNamespace", "clientId")]
+    if not all(found):
+        raise SettingsError(
+            f"{prefix}__fullyQualifiedNamespace and {prefix}__clientId must be set; declare the trigger"
+        )
+    return found[0], found[1]
+
+
+def bus_dead_letters(prefix: str) -> str:
+    """The queue for what a step on Functions gives up. Raises SettingsError."""
+    name = f"{prefix}_DEAD_LETTER_QUEUE"
+    if not (found := os.environ.get(name, "")):
+        raise SettingsError(f"{name} must be set; declare the entity with dead_letter_queue=True")
+    return found

@@ -196,8 +196,8 @@ def load(manifest: Path) -> list[tuple[Function, Step]]:
         if batch != step.takes_batches:
             wanted = "a list of messages (list[Job])" if batch else "one message"
             raise TypeError(
-                f"{function.run}: handle must take {wanted}, got the other; change its first parameter's annotation, or "
-                f"declare On(…, batch={step.takes_batches})"
+                f"{function.run}: handle must take {wanted}, got the other; change its first parameter's annotation, "
+                f"or declare On(…, batch={step.takes_batches})"
             )
         step.warm()
         found.append((function, step))

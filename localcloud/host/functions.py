@@ -1,7 +1,7 @@
 """The Functions host: runs one app's built package, and calls its functions when their triggers say so.
 
-It reads host.json and the triggers that the package itself announces, as the platform does. A new kind of trigger is a
-listener like `queues.py` and one line in `_listen`.
+It reads host.json and the triggers that the package itself announces, as the platform does. A new kind of queue is a
+class like `queue_triggers.py` and one line in `_listen`.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
 
 from components.workers.ncrontab import ScheduleError, parse
+from localcloud.host.bus_access import BusAccess
 from localcloud.host.invocations import Call, Invocations
 from localcloud.host.pool import Pool
 from localcloud.host.queue_access import QueueAccess
+from localcloud.host.queue_triggers import QueueTriggers
 from localcloud.host.scaling import Scaling
 from localcloud.host.slots import Slot
 from localcloud.host.spec import AppSpec, AppStatus, FunctionStatus, HostError, InvocationResult, LogLine
 from localcloud.host.timers import Timer
-from localcloud.host.triggers import QueueTriggers, resolve
+from localcloud.host.triggers import Kind, MessageTriggers, resolve
 
 
 class FunctionsHost:
@@ -35,14 +37,17 @@ class FunctionsHost:
         *,
         on_line: Callable[[LogLine], None],
         queue_access: QueueAccess | None = None,
+        bus_access: BusAccess | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`on_line` hears each log line of the instances and what the host itself has to say (event `host`)."""
         self.spec = spec
-        self._access = queue_access
+        self._access, self._bus_access = queue_access, bus_access
+        self._until = ExitStack()
         self._clock = clock
         self._invocations = Invocations(spec, on_line, clock)
         self._pool = Pool(spec, self._slot)
+        self._messages = MessageTriggers({}, self._invocations)
         self._triggers: dict[str, dict[str, Any]] = {}
         self._timers: dict[str, Timer] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -86,22 +91,29 @@ class FunctionsHost:
     def _listen(self, host: dict[str, Any]) -> None:
         """Starts every trigger."""
         loop = asyncio.get_running_loop()
-        queues = QueueTriggers(self.spec, self._access, self._invocations, host)
+        self._messages = MessageTriggers(
+            {
+                "queueTrigger": lambda: QueueTriggers(self.spec, self._access, self._invocations, host),
+                "serviceBusTrigger": lambda: self._bus_triggers(host),
+            },
+            self._invocations,
+        )
         for name, trigger in self._triggers.items():
             if trigger["type"] == "timerTrigger":
                 self._alone[name] = asyncio.Lock()
                 self._timers[name] = self._timer(name, trigger)
-            elif trigger["type"] == "queueTrigger":
-                queues.add(name, trigger)
             else:
-                raise HostError(
-                    f'app "{self.spec.name}", function "{name}": its trigger must be a timer or a storage queue, got '
-                    f"{trigger['type']}; add a listener for it to localcloud/host"
-                )
-        self._pool.listen(queues.listen)
+                self._messages.add(self.spec, name, trigger)
+        self._pool.listen(self._messages.listen)
         scaling = Scaling(self.spec, self._pool, lambda: self._invocations.idle_s)
-        work = [scaling.loop(), *(timer.loop() for timer in self._timers.values()), *queues.watches(self._pool)]
+        watches = self._messages.watches(self._pool, self._until)
+        work = [scaling.loop(), *(timer.loop() for timer in self._timers.values()), *watches]
         self._tasks += [loop.create_task(one) for one in work]
+
+    def _bus_triggers(self, host: dict[str, Any]) -> Kind:
+        from localcloud.host.bus_triggers import BusTriggers  # its SDK is half a second, for apps that use it
+
+        return BusTriggers(self.spec, self._bus_access, self._invocations, host)
 
     def _timer(self, name: str, trigger: dict[str, Any]) -> Timer:
         text = resolve(self.spec, name, trigger["schedule"])
@@ -143,9 +155,7 @@ class FunctionsHost:
             )
         if function in self._timers:
             return await self._tick(function, self._timers[function].request(past_due=False), "admin")
-        metadata = {"Id": str(uuid.uuid4()), "DequeueCount": 1, "PopReceipt": ""}
-        call = Call(function=function, cause="admin", data=data, data_type="string", metadata=metadata)
-        return await self._run(call)
+        return await self._run(self._messages.call(function, data))
 
     @property
     def in_flight(self) -> int:
@@ -188,6 +198,7 @@ class FunctionsHost:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._until.close()
         await self._pool.close()
         await asyncio.gather(*self._ticks)
         if self._access is not None:

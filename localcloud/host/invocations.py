@@ -30,9 +30,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     function: str
     cause: str
-    data: str
+    data: str | list[str]
     data_type: str
-    """`json` or `string`, as the trigger's converter wants it."""
+    """`json`, `string` or `bytes`, as the trigger's converter wants it; `collection_string` or `collection_bytes` of a
+    batch. Bytes are base64.
+    """
     metadata: dict[str, Any] = {}
 
 

@@ -59,7 +59,7 @@ class InvocationResult(msgspec.Struct, frozen=True, kw_only=True):
     app: str
     function: str
     cause: str
-    """`timer`, `queue` or `admin`."""
+    """`timer`, `queue`, `bus` or `admin`."""
     ok: bool
     """The platform's view: the function returned."""
     outcome: str

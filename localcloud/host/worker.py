@@ -9,6 +9,7 @@ is gone.
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib
 import importlib.util
 import inspect
@@ -103,6 +104,22 @@ class Context:
         self.thread_local_storage = storage
 
 
+class Collection:
+    """A batch, as the platform's protocol has it: one list, under the name of what it holds."""
+
+    def __init__(self, **lists: list[Any]) -> None:
+        self.__dict__ |= lists
+
+
+def _data(data: Any, kind: str) -> Any:
+    """What stands in a frame as the converters want it: bytes are base64 there."""
+    if kind == "bytes":
+        return base64.b64decode(data)
+    if kind == "collection_bytes":
+        return Collection(bytes=[base64.b64decode(one) for one in data])
+    return Collection(string=data) if kind == "collection_string" else data
+
+
 class Instance:
     """The loaded app."""
 
@@ -143,10 +160,10 @@ class Instance:
         trigger = function.get_trigger()
         converter = self._registry.get(trigger.get_binding_name())
         metadata = {  # numbers travel as JSON, as the platform's host sends them
-            name: self._datum(value, "string") if isinstance(value, str) else self._datum(str(value), "json")
+            name: self._datum(value, "string") if isinstance(value, str) else self._datum(json.dumps(value), "json")
             for name, value in command.get("metadata", {}).items()
         }
-        data = self._datum(command["data"], command["data_type"])
+        data = self._datum(_data(command["data"], command["data_type"]), command["data_type"])
         values = {trigger.name: converter.decode(data, trigger_metadata=metadata)}
         run = function.get_user_function()
         if "context" in inspect.signature(run).parameters:

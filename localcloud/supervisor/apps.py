@@ -17,6 +17,7 @@ import msgspec
 from components.packaging.archive import unpack
 from localcloud.control.kinds import Site, Values
 from localcloud.emulators.cloud import LocalCloud
+from localcloud.host.bus_access import TokenBusAccess
 from localcloud.host.functions import FunctionsHost
 from localcloud.host.queue_access import TokenQueueAccess
 from localcloud.host.spec import AppSpec, AppStatus, HostError, InvocationResult
@@ -177,7 +178,8 @@ class Apps:
                 await app.host.stop()
                 app.host = None
             app.problem, app.started_with = "", seen
-            host = FunctionsHost(spec, on_line=self._logbook.write, queue_access=self._queue_access())
+            queues, buses = self._access()
+            host = FunctionsHost(spec, on_line=self._logbook.write, queue_access=queues, bus_access=buses)
             try:
                 await host.start()
             except HostError as error:
@@ -243,13 +245,15 @@ class Apps:
         found = next((p for p in self._cloud.identity.principals() if p.name == name), None)
         return found.client_id if found else None
 
-    def _queue_access(self) -> TokenQueueAccess:
+    def _access(self) -> tuple[TokenQueueAccess, TokenBusAccess]:
         """The platform's own use of an app's identity: the same tokens the app itself would get."""
 
         def issue(client_id: str | None, audience: str) -> str:
             return app_token(self._cloud, client_id or "", audience)
 
-        return TokenQueueAccess(issue, ca_file=self._cloud.endpoints["ca_file"], bell=self._cloud.storage.bell)
+        ca_file = self._cloud.endpoints["ca_file"]
+        queues = TokenQueueAccess(issue, ca_file=ca_file, bell=self._cloud.storage.bell)
+        return queues, TokenBusAccess(issue, ca_file=ca_file)
 
 
 def app_token(cloud: LocalCloud, client_id: str, audience: str) -> str:
