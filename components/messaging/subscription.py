@@ -67,30 +67,30 @@ class Subscription(Delivering):
         super().__init__("millrace:messaging:Subscription", name, args.consumer, options)
         self.args, self.topic, self.namespace = args, topic, topic.namespace
         environment, within = topic.namespace.environment, f"{topic.namespace.physical}/{topic.what}"
-        self._name = environment.claim("bus_subscription", name, within=within)
-        self.what = f"{topic.what}-{self._name}"
-        self.stop = Stop(f"{topic.what}/{self._name}")
+        self.subscription_name = environment.claim("bus_subscription", name, within=within)
+        self.what = f"{topic.what}-{self.subscription_name}"
+        self.stop = Stop(f"{topic.what}/{self.subscription_name}")
         topic.stop.lead(self.stop, hops=0)
-        topic.consumed_by.append(self._name)
+        topic.consumed_by.append(self.subscription_name)
         self._link_onward()
         self.resource = subscription = self._create()
-        self.id, self.name = subscription.id, after(self._name, subscription)
+        self.id, self.name = subscription.id, after(self.subscription_name, subscription)
         prefix = setting_prefix(self.what)
         self.settings = {
             f"{prefix}_NAMESPACE": topic.namespace.host,
             f"{prefix}_TOPIC": topic.what,
-            f"{prefix}_SUBSCRIPTION": self._name,
+            f"{prefix}_SUBSCRIPTION": self.subscription_name,
         }
         self.default_rule = servicebus.DefaultRule(self.what, **self._rule(args.rule))
         self.rules = {name: self._add(name, rule, within) for name, rule in args.more_rules.items()}
         self.dead_letter = put_aside(self)
-        self.register_outputs({"name": self._name})
+        self.register_outputs({"name": self.subscription_name})
 
     def _create(self) -> servicebus.Subscription:
         environment = self.namespace.environment
         return servicebus.Subscription(
             self.what,
-            subscription_name=self._name,
+            subscription_name=self.subscription_name,
             topic_name=self.topic.name,
             namespace_name=self.namespace.name,
             resource_group_name=self.namespace.group.name,
@@ -103,7 +103,7 @@ class Subscription(Delivering):
         )
 
     def _add(self, name: str, rule: Rule, within: str) -> servicebus.Rule:
-        physical = self.namespace.environment.claim("bus_rule", name, within=f"{within}/{self._name}")
+        physical = self.namespace.environment.claim("bus_rule", name, within=f"{within}/{self.subscription_name}")
         return servicebus.Rule(f"{self.what}-{physical}", rule_name=physical, **self._rule(rule))
 
     def _rule(self, rule: Rule) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from components.packaging.builder import plan as plan_package
 from components.packaging.declaration import dump
 from components.packaging.deployment import Deployment, Package
 from components.packaging.errors import PackageError
-from components.packaging.manifest import App, QueueOptions
+from components.packaging.manifest import App, BusOptions, QueueOptions
 from components.roles import Grant
+from components.storage.queue import Queue
 from components.workers.app_settings import Settings, check_supplied, gather, platform_settings
 from components.workers.logins import sign_in
 from components.workers.plans import PlanKind, Scale, plan_arguments, plan_base, run_from_package, site_arguments
-from components.workers.steps import Every, On, Step
+from components.workers.steps import Every, On, Source, Step
 
 TIME_LIMIT_S = range(1, 3601)  # seconds; Consumption allows 600, Flex more; an hour is our own bound
 
@@ -52,6 +53,9 @@ class FunctionWorkerArgs:
     max_instances: int = 40
     """40 to 1,000 on Flex, 1 to 200 on Consumption; the local cloud takes four at most."""
     queues: QueueOptions = field(default_factory=QueueOptions)
+    """How storage queues are received from."""
+    bus: BusOptions = field(default_factory=BusOptions)
+    """How Service Bus is received from."""
 
     def __post_init__(self) -> None:
         """Plain values are checked at once."""
@@ -120,18 +124,17 @@ class FunctionWorker(pulumi.ComponentResource):
 
     def _check_triggers(self) -> None:
         """A queue hands each message to one step: with two, each would get a part of them by chance."""
-        steps: dict[str, str] = {}
+        steps: dict[Source, On] = {}
         for step in self._args.steps:
             if isinstance(step, On):
-                queue = step.queue.queue_name
+                before = steps.setdefault(step.source, step)
                 require(
-                    queue not in steps,
+                    before is step,
                     self._who,
-                    must=f'queue "{queue}" must trigger one step',
-                    got=f"{steps.get(queue)} and {step.name}",
-                    change="give each step a queue of its own",
+                    must=f'{step.kind} "{step.inbox}" must trigger one step',
+                    got=f"{before.name} and {step.name}",
+                    change=f"give each step a {step.kind} of its own",
                 )
-                steps[queue] = step.name
 
     def _plan_package(self) -> PackagePlan:
         self._app = App(
@@ -140,6 +143,7 @@ class FunctionWorker(pulumi.ComponentResource):
             functions=tuple(step.function() for step in self._args.steps),
             time_limit_s=self._args.time_limit_s,
             queues=self._args.queues,
+            bus=self._args.bus,
         )
         try:
             return plan_package(self._app, root=self._environment.project_root, target=self._environment.target)
@@ -150,7 +154,7 @@ class FunctionWorker(pulumi.ComponentResource):
 
     def _links(self) -> list[Link]:
         steps = [step for step in self._args.steps if isinstance(step, On)]
-        links = [*self._args.uses, *(step.queue.trigger(self.identity.client_id) for step in steps)]
+        links = [*self._args.uses, *(step.link(self.identity.client_id) for step in steps)]
         for inbox in {id(inbox): inbox for link in links for inbox in link.empties}.values():
             inbox.consumed_by.append(self._name)
         return links
@@ -249,8 +253,8 @@ class FunctionWorker(pulumi.ComponentResource):
         timers = [(step.name, step.schedule) for step in steps if isinstance(step, Every)]
         alerts.watch_app(self._name, self._physical, timers, only_timers=len(timers) == len(steps), parent=self)
         for step in steps:
-            if isinstance(step, On):
-                alerts.watch_queue(step.queue)
+            if isinstance(step, On) and isinstance(step.source, Queue):  # those of Service Bus have their own
+                alerts.watch_queue(step.source)
 
     def _close_basic_sign_in(self) -> None:
         """No publishing by user name and password: identities only."""

@@ -28,14 +28,14 @@ AUDIENCE = "https://servicebus.azure.net"
 
 
 class Credential:
-    """A managed identity as azure-core knows credentials."""
+    """A managed identity as azure-core knows credentials, for Service Bus alone."""
 
     def __init__(self, identity: ManagedIdentity) -> None:
         self._identity = identity
 
-    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        """A token for the SDK's scope (`https://servicebus.azure.net/.default`). Raises Transient."""
-        token = self._identity.fetch(scopes[0].removesuffix("/.default"))
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        """The SDK asks for the scope `https://servicebus.azure.net//.default`, which is AUDIENCE. Raises Transient."""
+        token = self._identity.fetch(AUDIENCE)
         return AccessToken(token.text, int(token.expires_on))
 
 

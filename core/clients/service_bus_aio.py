@@ -20,9 +20,9 @@ class AioCredential(AsyncTokenCredential):
     def __init__(self, identity: ManagedIdentity) -> None:
         self._credential = Credential(identity)
 
-    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
         """As Credential.get_token."""
-        return await asyncio.to_thread(self._credential.get_token, *scopes)
+        return await asyncio.to_thread(self._credential.get_token)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -37,5 +37,7 @@ class AioCredential(AsyncTokenCredential):
 
 
 def connect(credential: AsyncTokenCredential, *, namespace: str, ca_file: str | None) -> ServiceBusClient:
-    """A client that has contacted nobody yet."""
-    return ServiceBusClient(credential=credential, **client_options(namespace, ca_file))
+    """A client that has contacted nobody yet. It tries again once (a link that broke is opened anew); who receives has
+    waits of its own.
+    """
+    return ServiceBusClient(credential=credential, retry_total=1, **client_options(namespace, ca_file))

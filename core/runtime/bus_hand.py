@@ -11,7 +11,7 @@ from enum import Enum
 
 from azure.servicebus import ServiceBusReceivedMessage
 from azure.servicebus.aio import ServiceBusReceiver
-from azure.servicebus.exceptions import MessageLockLostError, SessionLockLostError
+from azure.servicebus.exceptions import MessageAlreadySettled, MessageLockLostError, SessionLockLostError
 
 from core.clients.service_bus import fault
 
@@ -19,6 +19,9 @@ Group = list[ServiceBusReceivedMessage]
 """Messages of one call: one, or a batch."""
 _TICK_S = 0.5
 """Between two looks at the locks: a lock is 5 s at least, and renewed at half time."""
+
+_SETTLE_AGAIN_S = (0.5, 2.0, 5.0)
+"""Between two tries to settle."""
 
 
 class Settle(Enum):
@@ -110,18 +113,29 @@ class Hand:
             self._locks.pop(id(message), None)
 
     async def _settle(self, message: ServiceBusReceivedMessage, verdict: Verdict) -> None:
-        try:
-            if isinstance(verdict, DeadLetter):
-                await self._receiver.dead_letter_message(
-                    message, reason=verdict.reason, error_description=verdict.description
-                )
-            elif verdict is Settle.COMPLETE:
-                await self._receiver.complete_message(message)
+        """While there is a lock, a link that broke is waited for: what is done would be done twice otherwise."""
+        for wait_s in (*_SETTLE_AGAIN_S, None):
+            try:
+                await self._tell(message, verdict)
+            except Exception as error:  # noqa: BLE001 - SDK and network alike: the lock ends, the message comes again
+                lost = isinstance(error, MessageLockLostError | SessionLockLostError | MessageAlreadySettled)
+                if wait_s is None or lost:
+                    what = f"{self._name}: message {message.message_id} cannot be settled and comes again"
+                    self._say(str(fault(error, what)))
+                    return
+                await asyncio.sleep(wait_s)
             else:
-                await self._receiver.abandon_message(message)
-        except Exception as error:  # noqa: BLE001 - SDK and network alike: the lock ends, the message comes again
-            what = f"{self._name}: message {message.message_id} cannot be settled and comes again"
-            self._say(str(fault(error, what)))
+                return
+
+    async def _tell(self, message: ServiceBusReceivedMessage, verdict: Verdict) -> None:
+        if isinstance(verdict, DeadLetter):
+            await self._receiver.dead_letter_message(
+                message, reason=verdict.reason, error_description=verdict.description
+            )
+        elif verdict is Settle.COMPLETE:
+            await self._receiver.complete_message(message)
+        else:
+            await self._receiver.abandon_message(message)
 
     async def finish(self, groups: Mapping[asyncio.Task[None], Group], grace_s: float) -> None:
         """Waits for the tasks that work on `groups`; what is not done by then is given back."""

@@ -258,7 +258,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     ),
     "trigger that is no declared queue": (
         lambda _parts: {"steps": [On("jobs", run="handlers.demo.work")]},  # type: ignore[arg-type]
-        rf"{DEMO}: On\(…\) must be given a declared queue, got 'jobs'; declare it first",
+        rf"{DEMO}: On\(…\) must be given a declared queue or subscription, got 'jobs'; declare it first",
     ),
     "trigger on somebody else's queue": (
         lambda parts: {"steps": [On(parts.next, run="handlers.demo.work")]},
