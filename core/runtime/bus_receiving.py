@@ -22,6 +22,7 @@ from core.runtime.manifest import BusOptions, BusQueue, BusTrigger
 
 LOOK_S = 30.0
 """One request for messages waits so long at most. Short enough that a link which died without a word is noticed."""
+_CANCEL_S = 0.5
 AGAIN_S = (0.5, 30.0)
 """First and longest wait before a namespace that cannot be reached is asked again; doubled each time."""
 
@@ -129,14 +130,24 @@ class Messages:
                     await self._room.wait()
                     continue
                 try:
-                    found = await self._receiver.receive_messages(max_message_count=room, max_wait_time=LOOK_S)
+                    await self._take(room)
                 except Exception as error:  # noqa: BLE001 - whatever it was, messages are still there and so are we
                     await again.wait(error)
-                    continue
-                again.well()
-                self.backlog = len(found) == room
-                for group in [found] if self._batch and found else [[one] for one in found]:
-                    self._begin(group)
+                else:
+                    again.well()
+
+    async def _take(self, room: int) -> None:
+        """One request, and the beginning of what it brought, even when it was cancelled too late to bring nothing."""
+        request = self._receiver.receive_messages(max_message_count=room, max_wait_time=LOOK_S)
+        look: asyncio.Task[Group] = asyncio.get_running_loop().create_task(request)
+        try:
+            await asyncio.wait([look])
+        finally:
+            await end(look)
+            found = [] if look.cancelled() or look.exception() else look.result()
+            for group in [found] if self._batch and found else [[one] for one in found]:
+                self._begin(group)
+        self.backlog = len(look.result()) == room
 
     def _free(self) -> int:
         """How many messages there is room for."""
@@ -175,6 +186,24 @@ async def keeping(work: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels them until they have ended: while it opens a link, the SDK can lose a cancellation."""
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=_CANCEL_S)
+
+
+async def opened(receiver: ServiceBusReceiver) -> None:
+    """Opens its link. Raises what the SDK does."""
+    opening = asyncio.get_running_loop().create_task(receiver.__aenter__())
+    try:
+        await asyncio.wait([opening])
+    finally:
+        await end(opening)
+    opening.result()
 
 
 async def close(*opened: Any) -> None:

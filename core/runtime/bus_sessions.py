@@ -10,7 +10,7 @@ from azure.servicebus.exceptions import OperationTimeoutError, SessionCannotBeLo
 
 from core.clients.service_bus import fault
 from core.runtime.bus_hand import Group, Hand
-from core.runtime.bus_receiving import Again, Source, close, keeping
+from core.runtime.bus_receiving import Again, Source, close, end, keeping, opened
 
 ACCEPT_S = 30.0
 """One request for a session waits so long at most."""
@@ -62,7 +62,7 @@ class Sessions:
             self._client, session_id=NEXT_AVAILABLE_SESSION, max_wait_time=ACCEPT_S
         )  # fmt: skip
         try:
-            await receiver.__aenter__()
+            await opened(receiver)
         except (OperationTimeoutError, SessionCannotBeLockedError):
             again.well()
             await close(receiver)
@@ -133,9 +133,7 @@ class _Session:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             return waits[0].result() if waits[0].done() else []  # type: ignore[return-value]
         finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await end(*waits)
 
     async def stop(self, task: asyncio.Task[None], grace_s: float) -> None:
         """Its message in hand has `grace_s`."""

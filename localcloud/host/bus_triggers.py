@@ -20,7 +20,7 @@ from azure.servicebus.exceptions import OperationTimeoutError, SessionCannotBeLo
 
 from core.clients.service_bus import fault
 from core.runtime.bus_hand import Group, Settle, Verdict, Work
-from core.runtime.bus_receiving import Messages, Source, close, receiver
+from core.runtime.bus_receiving import Messages, Source, close, opened, receiver
 from core.runtime.bus_sessions import Sessions
 from core.runtime.manifest import BusOptions, BusQueue, BusSubscription, BusTrigger
 from localcloud.host import bus_metadata
@@ -194,7 +194,7 @@ class _BusLook:
         waiting = receiver(client, self._source, session_id=NEXT_AVAILABLE_SESSION, max_wait_time=_ACCEPT_S)
         self._opened = waiting, client
         try:
-            await waiting.__aenter__()
+            await opened(waiting)
         except (OperationTimeoutError, SessionCannotBeLockedError):
             return False
         else:
@@ -209,5 +209,5 @@ class _BusLook:
 
     async def _close(self) -> None:
         if self._opened is not None:
-            opened, self._opened = self._opened, None
-            await close(*opened)
+            mine, self._opened = self._opened, None
+            await close(*mine)

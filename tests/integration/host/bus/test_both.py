@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.clients.service_bus import properties_of
 from core.messages.envelope import BusMessage, to_bus
 from tests.integration.host.bus.world import World
 from tests.integration.host.waiting import until
@@ -58,7 +59,7 @@ async def test_each_outcome_means_the_same(world: World, package: Any, platform:
     assert reasons["plain"].startswith("body must be a Job")
     (kept,) = [one for one in given_up if one.message_id == "dead-0"]
     assert json.loads(b"".join(kept.body)) == {"do": "dead", "n": 0.0}
-    assert (kept.subject, kept.application_properties[b"traceparent"]) == ("Job", TRACE.encode())
+    assert (kept.subject, properties_of(kept)["traceparent"]) == ("Job", TRACE)
     assert {one["trace_id"] for one in world.events("invocation") if one.get("reason") != reasons["plain"]} == {
         TRACE[3:35]
     }
@@ -66,10 +67,8 @@ async def test_each_outcome_means_the_same(world: World, package: Any, platform:
 
 def text_of(message: Any) -> tuple[str, str]:
     """Reason and description, wherever it lies."""
-    properties = message.application_properties
-    return tuple(  # type: ignore[return-value]
-        properties.get(name, b"").decode() for name in (b"DeadLetterReason", b"DeadLetterErrorDescription")
-    )
+    found = properties_of(message)
+    return found.get("DeadLetterReason", ""), found.get("DeadLetterErrorDescription", "")
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

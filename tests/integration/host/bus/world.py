@@ -64,7 +64,7 @@ def handle(message: Job, context: Context[None]) -> Outcome:
             raise ValueError("a bug")
         if message.do == "kill" and context.attempt == 1:
             os.kill(os.getpid(), 9)
-        if message.do == "slow":
+        if message.do == "slow" or (message.do == "stuck" and context.attempt == 1):
             time.sleep(message.n)
         return Done(counts={"in": 1})
     finally:
@@ -197,10 +197,10 @@ class World:
 
     async def peek(self, queue: str, *, dead: bool = False, most: int = 100) -> list[ServiceBusReceivedMessage]:
         """What lies there."""
-        sub = {"sub_queue": ServiceBusSubQueue.DEAD_LETTER} if dead else {}
+        sub = ServiceBusSubQueue.DEAD_LETTER if dead else None
         async with (
             connect(AioCredential(self.identity()), namespace=self.host, ca_file=str(self.ca)) as client,
-            client.get_queue_receiver(queue, **sub) as receiver,
+            client.get_queue_receiver(queue, sub_queue=sub) as receiver,
         ):
             return list(await receiver.peek_messages(max_message_count=most))
 
