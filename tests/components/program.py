@@ -157,7 +157,8 @@ def project(root: Path, handlers: dict[str, list[str]]) -> Path:
         (root / package / "__init__.py").touch()
     (root / "core" / "runtime").mkdir(exist_ok=True)
     (root / "core" / "runtime" / "__init__.py").touch()
-    (root / "core" / "runtime" / "functions.py").write_text("def build(manifest):\n    return None\n")
+    for module in ("functions", "bus_functions"):
+        (root / "core" / "runtime" / f"{module}.py").write_text("def build(manifest):\n    return None\n")
     (root / "handlers" / "requirements.txt").write_text("msgspec==0.19.0\n")
     for name, fields in handlers.items():
         file = root / "handlers" / (name.replace(".", "/") + ".py")
