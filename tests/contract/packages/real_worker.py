@@ -8,6 +8,7 @@ line of stdout is the answer, a JSON object with the indexed functions and each 
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib
 import json
 import sys
@@ -36,6 +37,9 @@ class StatusResult(Message):
     Success = 1
 
 
+KINDS = ("json", "string", "bytes", "collection_bytes")
+
+
 class TypedData(Message):
     """A value with its kind; or a parameter with its value."""
 
@@ -43,7 +47,7 @@ class TypedData(Message):
         """The kind that is set."""
         if group == "rpc_data":
             return "data"
-        return next((kind for kind in ("json", "string", "bytes") if kind in self.__dict__), None)
+        return next((kind for kind in KINDS if kind in self.__dict__), None)
 
 
 class Protos:
@@ -60,7 +64,11 @@ class Protos:
 
 
 def typed(kind: str, value: Any) -> TypedData:
-    """A TypedData of one kind."""
+    """A TypedData of one kind; bytes came as base64."""
+    if kind == "bytes":
+        value = base64.b64decode(value)
+    elif kind == "collection_bytes":
+        value = Message(bytes=[base64.b64decode(one) for one in value])
     return TypedData(**{kind: value})
 
 
