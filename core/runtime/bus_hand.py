@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +14,7 @@ from azure.servicebus.aio import ServiceBusReceiver
 from azure.servicebus.exceptions import MessageAlreadySettled, MessageLockLostError, SessionLockLostError
 
 from core.clients.service_bus import fault
+from core.runtime.bus_turn import Turn
 
 Group = list[ServiceBusReceivedMessage]
 """Messages of one call: one, or a batch."""
@@ -77,6 +78,7 @@ class Hand:
     def __init__(self, receiver: ServiceBusReceiver, name: str, renew_for_s: float, say: Callable[[str], None]) -> None:
         """`renew_for_s`: locks are renewed for so long."""
         self._receiver, self._name, self._renew_for_s, self._say = receiver, name, renew_for_s, say
+        self.turn = Turn(receiver)
         self._locks: dict[int, tuple[ServiceBusReceivedMessage, _Lock]] = {}
         self._in_session = receiver.session is not None
         self._began = 0.0
@@ -95,12 +97,10 @@ class Hand:
         mine = [message for message in group if not self._is_lost(message)]
         try:
             verdicts = await work(mine) if mine else []
-            for message, verdict in zip(mine, verdicts, strict=True):
-                await self._settle(message, verdict)
+            await self._settle_all(list(zip(mine, verdicts, strict=True)), _SETTLE_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - whatever it was, the messages come again
             self._say(f"{self._name}: {type(error).__name__}: {error}")
-            for message in mine:
-                await self._settle(message, Settle.ABANDON)
+            await self._settle_all([(message, Settle.ABANDON) for message in mine], _SETTLE_AGAIN_S)
         finally:
             self._drop(group)
 
@@ -112,11 +112,18 @@ class Hand:
         for message in group:
             self._locks.pop(id(message), None)
 
-    async def _settle(self, message: ServiceBusReceivedMessage, verdict: Verdict) -> None:
+    async def _settle_all(
+        self, verdicts: Sequence[tuple[ServiceBusReceivedMessage, Verdict]], waits_s: tuple[float, ...]
+    ) -> None:
+        for message, verdict in verdicts:
+            await self._settle(message, verdict, waits_s)
+
+    async def _settle(self, message: ServiceBusReceivedMessage, verdict: Verdict, waits_s: tuple[float, ...]) -> None:
         """While there is a lock, a link that broke is waited for: what is done would be done twice otherwise."""
-        for wait_s in (*_SETTLE_AGAIN_S, None):
+        for wait_s in (*waits_s, None):
             try:
-                await self._tell(message, verdict)
+                async with self.turn.settle():
+                    await self._tell(message, verdict)
             except Exception as error:  # noqa: BLE001 - SDK and network alike: the lock ends, the message comes again
                 lost = isinstance(error, MessageLockLostError | SessionLockLostError | MessageAlreadySettled)
                 if wait_s is None or lost:
@@ -145,9 +152,7 @@ class Hand:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        for group in late.values():
-            for message in group:
-                await self._settle(message, Settle.ABANDON)
+        await self._settle_all([(message, Settle.ABANDON) for group in late.values() for message in group], ())
 
     async def keep_locks(self) -> None:
         """Renews them, until cancelled."""
@@ -161,7 +166,8 @@ class Hand:
 
     async def _renew(self, message: ServiceBusReceivedMessage, lock: _Lock) -> None:
         try:
-            await self._receiver.renew_message_lock(message)
+            async with self.turn.settle():
+                await self._receiver.renew_message_lock(message)
             lock.renewed()
         except MessageLockLostError as error:
             lock.lost = True
@@ -177,7 +183,8 @@ class Hand:
         if left > self._session_length_s / 2 or time.monotonic() - self._began > self._renew_for_s:
             return
         try:
-            await session.renew_lock()
+            async with self.turn.settle():
+                await session.renew_lock()
         except SessionLockLostError:
             return  # the next thing done in it says so
         except Exception as error:  # noqa: BLE001 - the next look tries again

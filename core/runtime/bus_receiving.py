@@ -18,11 +18,13 @@ from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 
 from core.clients.service_bus import fault
 from core.runtime.bus_hand import Group, Hand, Work
+from core.runtime.bus_turn import end
 from core.runtime.manifest import BusOptions, BusQueue, BusTrigger
 
 LOOK_S = 30.0
 """One request for messages waits so long at most. Short enough that a link which died without a word is noticed."""
-_CANCEL_S = 0.5
+DRAIN_S = 0.2
+"""The same while messages come in numbers: those that came before a request was broken off are not kept waiting."""
 AGAIN_S = (0.5, 30.0)
 """First and longest wait before a namespace that cannot be reached is asked again; doubled each time."""
 
@@ -111,6 +113,7 @@ class Messages:
         self._receiver = source.receiver(self._client)
         self._hand = Hand(self._receiver, source.name, source.options.max_auto_lock_renewal_s, source.say)
         self._groups: dict[asyncio.Task[None], Group] = {}
+        self._many = False
         self.backlog = False
 
     @property
@@ -132,22 +135,23 @@ class Messages:
                 try:
                     await self._take(room)
                 except Exception as error:  # noqa: BLE001 - whatever it was, messages are still there and so are we
+                    self._many = False  # a link takes longer to open than messages in numbers are waited for
                     await again.wait(error)
                 else:
                     again.well()
 
     async def _take(self, room: int) -> None:
-        """One request, and the beginning of what it brought, even when it was cancelled too late to bring nothing."""
-        request = self._receiver.receive_messages(max_message_count=room, max_wait_time=LOOK_S)
-        look: asyncio.Task[Group] = asyncio.get_running_loop().create_task(request)
-        try:
-            await asyncio.wait([look])
-        finally:
-            await end(look)
-            found = [] if look.cancelled() or look.exception() else look.result()
-            for group in [found] if self._batch and found else [[one] for one in found]:
-                self._begin(group)
-        self.backlog = len(look.result()) == room
+        """One request, and the beginning of what it brought. It is for one message as long as there are few: the SDK
+        answers at once then, and waits for more where more was asked for.
+        """
+        most = room if self._batch or self._many else 1
+        found = await self._hand.turn.receive(most, DRAIN_S if most > 1 and not self._batch else LOOK_S)
+        if found is None:
+            return
+        for group in [found] if self._batch and found else [[one] for one in found]:
+            self._begin(group)
+        self._many = len(found) == most
+        self.backlog = self._many and len(found) == room
 
     def _free(self) -> int:
         """How many messages there is room for."""
@@ -186,14 +190,6 @@ async def keeping(work: Any) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def end(*tasks: asyncio.Future[Any]) -> None:
-    """Cancels them until they have ended: while it opens a link, the SDK can lose a cancellation."""
-    while waiting := [task for task in tasks if not task.done()]:
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting, timeout=_CANCEL_S)
 
 
 async def opened(receiver: ServiceBusReceiver) -> None:

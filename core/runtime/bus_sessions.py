@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from azure.servicebus import NEXT_AVAILABLE_SESSION
 from azure.servicebus.aio import ServiceBusReceiver
@@ -10,7 +12,8 @@ from azure.servicebus.exceptions import OperationTimeoutError, SessionCannotBeLo
 
 from core.clients.service_bus import fault
 from core.runtime.bus_hand import Group, Hand
-from core.runtime.bus_receiving import Again, Source, close, end, keeping, opened
+from core.runtime.bus_receiving import Again, Source, close, keeping, opened
+from core.runtime.bus_turn import end
 
 ACCEPT_S = 30.0
 """One request for a session waits so long at most."""
@@ -123,17 +126,19 @@ class _Session:
         options = self._source.options
         self._hand.take([])
         most = options.max_message_batch_size if self._source.trigger.batch else 1
-        waits = [
-            asyncio.ensure_future(
-                self._receiver.receive_messages(max_message_count=most, max_wait_time=options.session_idle_timeout_s)
-            ),
-            asyncio.ensure_future(self._stopping.wait()),
-        ]
+        found = None
+        while found is None and not self._stopping.is_set():
+            found = await self._unless_stopping(self._hand.turn.receive(most, options.session_idle_timeout_s))
+        return found or []
+
+    async def _unless_stopping(self, receive: Coroutine[Any, Any, Group | None]) -> Group | None:
+        look = asyncio.get_running_loop().create_task(receive)
+        stopping = asyncio.get_running_loop().create_task(self._stopping.wait())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            return waits[0].result() if waits[0].done() else []  # type: ignore[return-value]
+            await asyncio.wait([look, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return look.result() if look.done() else None
         finally:
-            await end(*waits)
+            await end(look, stopping)
 
     async def stop(self, task: asyncio.Task[None], grace_s: float) -> None:
         """Its message in hand has `grace_s`."""
