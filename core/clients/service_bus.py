@@ -1,6 +1,6 @@
 """The one way to a Service Bus namespace: client, token, faults, messages. Imports the SDK: only for who needs it.
 
-azure-servicebus 7.15 costs half a second at a cold start and 5 MB of package (docs/adr/0031-service-bus-sdk.md).
+azure-servicebus 7.15 costs half a second of a cold start and 5 MB a package (docs/adr/0031-service-bus-in-packages.md).
 azure-identity would add as much again: tokens come from our own managed identity client.
 """
 

@@ -58,7 +58,8 @@ class Turn:
         it to the next request; cancelled, it goes back to the broker uncounted when the link ends. Raises what the SDK
         does.
         """
-        await self._free.wait()
+        while not self._free.is_set():  # it may be taken again before we are woken
+            await self._free.wait()
         self._quiet.clear()
         loop = asyncio.get_running_loop()
         look = loop.create_task(self._receiver.receive_messages(max_message_count=most, max_wait_time=wait_s))

@@ -92,12 +92,9 @@ async def handle(messages: list[Job], context: Context[None]) -> Outcome:
     return Done(counts={"in": len(messages)})
 """
 
-HANDLERS = {
-    "handlers/__init__.py": "",
-    "handlers/demo/__init__.py": "",
-    "handlers/demo/work.py": WORK,
-    "handlers/demo/many.py": MANY,
-}
+HANDLERS = {f"handlers/{name}.py": text for name, text in {
+    "__init__": "", "demo/__init__": "", "demo/work": WORK, "demo/many": MANY,
+}.items()}  # fmt: skip
 
 
 def app(*, sessions: bool = False, batch: bool = False, topic: bool = False, **options: Any) -> App:
