@@ -16,9 +16,10 @@ from azure.servicebus import (
     ServiceBusReceiver,
     ServiceBusSender,
     ServiceBusSubQueue,
-    TransportType,
 )
 from azure.servicebus.management import ServiceBusAdministrationClient
+
+from core.clients.service_bus import client_options
 
 PUT_ASIDE: Final = "-dead"
 """What a queue's name ends with where steps on Functions put what they give up (components/messaging/queue.py)."""
@@ -64,14 +65,9 @@ class BusAccess:
 
     @cached_property
     def client(self) -> ServiceBusClient:
-        """For messages. Unless told otherwise, the SDK drops a namespace's port, and speaks WebSockets to an address of
-        one's own.
-        """
-        name, _, port = self.host.partition(":")
-        local: dict[str, Any] = {"custom_endpoint_address": f"sb://{self.host}"} if port else {}
-        return ServiceBusClient(
-            name, self._credential, transport_type=TransportType.Amqp, retry_total=self._retries, **local, **self._trust
-        )
+        """For messages."""
+        options = client_options(self.host, self._ca_file or None)
+        return ServiceBusClient(credential=self._credential, retry_total=self._retries, **options)
 
     @cached_property
     def administration(self) -> ServiceBusAdministrationClient:

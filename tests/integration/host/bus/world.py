@@ -145,7 +145,7 @@ class World:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.ca, self._key)
         self.server = Server(self.service, keys={}, authorize=self._authorize)
-        self.port = await self.server.listen("127.0.0.1", self.port, context)
+        self.port = await self.server.listen(("127.0.0.1", self.port), context)
 
     async def close(self) -> None:
         """It does not."""
