@@ -7,7 +7,6 @@ Cold start: a message put while the app sleeps, until its handler is through.
 
 import asyncio
 import logging
-import os
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from benchmarks.measure import Bench, figure, machine, ratio
+from benchmarks.measure import Bench, figure, machine, processor_s, ratio
 from components.packaging.archive import unpack
 from components.packaging.builder import build, plan
 from components.packaging.manifest import App, Function, QueueTrigger
@@ -138,7 +137,7 @@ class _Bench:
     def _processor(self, *workers: int) -> float:
         """Seconds that this process (door, host), Azurite and the workers have used so far."""
         azurite = int((self._folder / "cloud" / "azurite" / "azurite.pid").read_text())
-        return time.process_time() + sum(map(_used, (azurite, *workers)))
+        return time.process_time() + sum(map(processor_s, (azurite, *workers)))
 
     async def _bare(self) -> _Lap:
         await self._fill(MESSAGES)
@@ -196,12 +195,6 @@ class _Bench:
             return time.perf_counter() - began
         finally:
             await host.stop()
-
-
-def _used(pid: int) -> float:
-    """Processor seconds of a process (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _until(holds: object) -> None:

@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +33,8 @@ class Bench(msgspec.Struct, kw_only=True):
     rounds: int
     rows: list[Figure]
     ratios: dict[str, float]
+    notes: list[str] = []
+    """What a reader of the figures must know of this run."""
 
 
 def machine() -> str:
@@ -83,3 +86,9 @@ def seconds(work: Callable[..., object], *args: object, **kwargs: object) -> flo
     began = time.perf_counter()
     work(*args, **kwargs)
     return time.perf_counter() - began
+
+
+def processor_s(pid: int) -> float:
+    """Processor seconds that a process has used so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -82,7 +82,7 @@ def _table(found: Bench) -> str:
     ]
     lines += ["", "| ratio of medians | |", "|---|--:|"]
     lines += [f"| {name} | **{value:g}** |" for name, value in found.ratios.items()]
-    return "\n".join([*lines, "", f"Median (least – most) of {found.rounds} rounds; {found.machine}."])
+    return "\n".join([*lines, "", f"Median (least – most) of {found.rounds} rounds; {found.machine}.", *found.notes])
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,7 @@ from cli.screen import Screen, Step
 
 NAMES = (
     *("log_ingest", "scaling", "growth", "package", "startup", "pulumi", "cold_start", "latency", "host"),
-    *("alma", "alma_quick", "parquet"),
+    *("alma", "alma_quick", "parquet", "servicebus"),
 )
 
 
@@ -34,6 +34,8 @@ def bench(
     screen.table(["what", "median", "min", "max", "unit"], rows)
     for ratio, value in found.ratios.items():
         screen.text(f"{ratio}: {value}")
+    for note in found.notes:
+        screen.text(note)
 
 
 def _number(value: float) -> str:

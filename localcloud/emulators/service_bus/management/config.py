@@ -62,8 +62,9 @@ class Config:
         waiting = list(self.entities)
         while waiting:
             later = []
+            missing = {declared.path.lower() for declared in waiting}
             for declared in waiting:
-                if _waits(declared, waiting):
+                if _waits(declared, missing):
                     later.append(declared)
                     continue
                 try:
@@ -77,14 +78,14 @@ class Config:
             waiting = later
 
 
-def _waits(declared: Declared, waiting: list[Declared]) -> bool:
-    """What it stands on or forwards to is still to be made."""
+def _waits(declared: Declared, missing: set[str]) -> bool:
+    """What it stands on or forwards to is still to be made. `missing`: paths in lower case."""
     options = declared.options
     needed = {declared.topic}
     if not isinstance(options, TopicOptions):
         needed |= {options.forward_to, options.forward_dead_letters_to}
     wanted = {name.lower() for name in needed if name is not None} - {declared.path.lower()}
-    return any(other.path.lower() in wanted for other in waiting)
+    return not wanted.isdisjoint(missing)
 
 
 def _make(service: Service, declared: Declared) -> None:
