@@ -58,7 +58,8 @@ class Loop:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.set_default_executor(ThreadPoolExecutor(64))
-        threading.Thread(target=self.loop.run_forever, name="clients", daemon=True).start()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="clients", daemon=True)
+        self._thread.start()
         self.leaving: list[Future[Any]] = []
 
     def run(self, work: Any) -> Any:
@@ -74,6 +75,8 @@ class Loop:
         for future in self.leaving:
             future.result(PATIENCE_S)
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(PATIENCE_S)
+        self.loop.close()
 
 
 class Kit:
