@@ -3,37 +3,22 @@ Microsoft's other clients do.
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from localcloud.emulators.service_bus.codec import frames, message
-from localcloud.emulators.service_bus.codec.types import Described, Int, Timestamp
+from localcloud.emulators.service_bus.codec.types import Described, Int, Timestamp, UInt
 from tests.contract.service_bus.bus import Bus
-from tests.contract.service_bus.kit import FLAVOURS
 from tests.contract.service_bus.raw import Raw, body
 
 CREATED = 3
 """Place of the time of creation in a rule's description."""
 
 
-@pytest.fixture
-def bus(buses: dict[str, Bus]) -> Bus:
-    return buses[FLAVOURS[0]]
-
-
-@pytest.fixture
-def raw(bus: Bus) -> Iterator[Raw]:
-    with Raw(bus.port) as opened:
-        yield opened.start()
-
-
 class Node:
     """Requests to the management node of one entity, over links of its own."""
 
     def __init__(self, raw: Raw, path: str) -> None:
-        self._raw, self._number = raw, 0
+        self._raw, self._number = raw.start(), 0
         raw.sender(f"{path}/$management", 2)
         raw.receiver(f"{path}/$management", 3)
         raw.flow(3, 100)
@@ -100,6 +85,7 @@ def test_true_and_false_filters(bus: Bus, raw: Raw) -> None:
 
 def test_messages_are_deleted_in_batches_of_what_is_old_enough_and_free(bus: Bus, raw: Raw) -> None:
     queue = bus.queue()
+    node = Node(raw, queue)
     raw.sender(queue, 0)
     for number in range(5):
         raw.transfer(0, number, body(b"x"))
@@ -107,9 +93,37 @@ def test_messages_are_deleted_in_batches_of_what_is_old_enough_and_free(bus: Bus
     raw.receiver(queue)
     raw.flow(1, 1)
     raw.frame(frames.TRANSFER)  # locked: stays
-    node = Node(raw, queue)
     past, future = (Timestamp(int((time.time() + hours * 3600) * 1000)) for hours in (-1, 1_000_000))
     assert node("batch-delete-messages", message_count=Int(10), enqueued_time_utc=past)[1]["message-count"] == 0
     assert node("batch-delete-messages", message_count=Int(3), enqueued_time_utc=future)[1]["message-count"] == 3
     assert node("batch-delete-messages", message_count=Int(10), enqueued_time_utc=future)[1]["message-count"] == 1
     assert bus.counts(queue).active == 1
+
+
+def test_an_unknown_management_operation_is_not_implemented(bus: Bus, raw: Raw) -> None:
+    node = f"{bus.queue()}/$management"
+    raw.start().sender(node, 2)
+    raw.receiver(node, 3)
+    raw.flow(3, 10)
+    cases: list[tuple[dict[str, Any], Any, int, str]] = [
+        ({"operation": "com.microsoft:dance"}, {}, 501, "amqp:not-implemented"),
+        ({"operation": "com.microsoft:peek-message"}, {}, 400, "com.microsoft:argument-error"),
+        ({"operation": "com.microsoft:renew-lock"}, {"lock-tokens": ["x"]}, 400, "com.microsoft:argument-error"),
+        (
+            {"operation": "com.microsoft:schedule-message"},
+            {"messages": [{"message": b"rubbish"}]},
+            400,
+            "amqp:decode-error",
+        ),
+        ({"operation": "com.microsoft:peek-message"}, {"from-sequence-number": 1, "message-count": 1}, 204, ""),
+        ({}, None, 501, "amqp:not-implemented"),
+    ]
+    for number, (asked, given, status, wanted) in enumerate(cases):
+        out = bytearray()
+        message.write_section(out, message.PROPERTIES, [UInt(number)])
+        message.write_section(out, message.APPLICATION, asked)
+        message.write_section(out, message.VALUE, given)
+        raw.transfer(2, number, bytes(out))
+        answer = message.read(raw.frame(frames.TRANSFER).payload)
+        assert answer.properties[message.CORRELATION_ID] == number
+        assert (answer.application["statusCode"], answer.application.get("errorCondition", "")) == (status, wanted)
