@@ -27,7 +27,7 @@ def chaos(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Attack a system with seeded faults, count every record; exit 1 if one is lost. Next: replay a failed seed."""
-    from localcloud.session.chaos import read_schedules, run_campaign, schedules_of
+    from localcloud.session.chaos import ALONE, read_schedules, run_campaign, schedules_of
 
     screen, found = Screen(json=json), schedules_of(system)
     if schedule.endswith((".yaml", ".yml")):
@@ -40,6 +40,10 @@ def chaos(
     if list_:
         _list(screen, found)
         return
+    if (on or off) and system in ALONE:
+        raise typer.BadParameter(
+            f"--on and --off are for systems on the local cloud; the faults of {system} end its own processes"
+        )
     if on or off:
         _by_hand(screen, None if off else _the_one(found), seed)
         return

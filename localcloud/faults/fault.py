@@ -24,8 +24,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     message first · corrupt: the answer is not what the service said · expire: the caller's token is refused from now
     on · kill: SIGKILL."""
     service: str
-    """As `status` lists endpoints: s3, sqs, sts, identity, blob, queue, logs, collector, vault, postgres, alma, mail.
-    """
+    """As `status` lists endpoints: s3, sqs, sts, identity, blob, queue, logs, collector, vault, postgres, alma, mail;
+    servicebus in the emulator's own campaign."""
     operation: str = "*"
     """The service's own name for it; `*` and `?` as in file names."""
     rate: float = 0.0
@@ -49,7 +49,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """corrupt: whole in length but short of its end; or one byte wrong."""
     process: str = "handlers"
     """kill: `handlers`, every instance of every app; `supervisor`, the local cloud itself; else the apps that have
-    this in their names."""
+    this in their names. In the emulator's own campaign: `broker` or `client`."""
 
     def __post_init__(self) -> None:
         """The checks."""

@@ -18,6 +18,7 @@ import msgspec
 from localcloud.faults.fault import Schedule
 from localcloud.faults.injector import FaultReport
 from localcloud.session import chaos_alma, chaos_log_ingest
+from localcloud.session.chaos_bus import campaign as chaos_bus
 from localcloud.session.chaos_report import CampaignReport, Judged, RunReport, added_up
 from localcloud.session.local import LocalCloudError, LocalStack
 from localcloud.session.processes import alive
@@ -58,11 +59,14 @@ SYSTEMS: Final = {
     "alma_analytics": _System(chaos_alma.SETTINGS, chaos_alma.trial),
 }
 
+ALONE: Final = {chaos_bus.SYSTEM: chaos_bus.run_campaign}
+"""What needs neither a program nor a local cloud."""
+
 
 def schedules_of(system: str) -> list[Schedule]:
     """The schedules that a system's campaign runs through."""
-    if system not in SYSTEMS:
-        raise LocalCloudError(f"chaos: system must be one of {', '.join(SYSTEMS)}, got {system!r}")
+    if system not in SYSTEMS and system not in ALONE:
+        raise LocalCloudError(f"chaos: system must be one of {', '.join([*SYSTEMS, *ALONE])}, got {system!r}")
     return read_schedules(Path(str(resources.files("localcloud.faults"))) / f"{system}.yaml")
 
 
@@ -91,6 +95,8 @@ def run_campaign(
     on_run: Callable[[RunReport], None],
 ) -> CampaignReport:
     """Seed after seed; each seed takes the schedule that it counts to."""
+    if system in ALONE:
+        return ALONE[system](schedules, seeds, working=working, on_run=on_run)
     began = time.monotonic()
     runs: list[RunReport] = []
     with _own_cloud(root, system, working) as stack, SYSTEMS[system].trial(stack) as trial:

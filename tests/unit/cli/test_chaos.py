@@ -66,6 +66,15 @@ def test_wrong_usage_says_what_is_known(
     assert "rate or every must be set" in capsys.readouterr().err
     assert _millrace(monkeypatch, "log_ingest", "--on") == 2
     assert "name it with --schedule" in capsys.readouterr().err
+    assert _millrace(monkeypatch, "service_bus", "--schedule", "storm", "--on") == 2
+    assert "systems on the local cloud" in capsys.readouterr().err
+
+
+def test_the_schedules_of_the_emulator_can_be_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _millrace(monkeypatch, "service_bus", "--list", "--json") == 0
+    assert {"broker-killed-while-sending", "storm"} <= {one["name"] for one in json.loads(capsys.readouterr().out)}
 
 
 @pytest.mark.parametrize("system", ["log_ingest", "alma_analytics"])

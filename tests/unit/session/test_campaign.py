@@ -95,5 +95,7 @@ def test_every_system_says_its_own_settings_and_has_schedules() -> None:
     for system in chaos.SYSTEMS:
         assert chaos.schedules_of(system)
         assert chaos.SYSTEMS[system].settings
-    with pytest.raises(LocalCloudError, match="must be one of log_ingest, alma_analytics, got 'x'"):
+    for system in chaos.ALONE:
+        assert chaos.schedules_of(system)
+    with pytest.raises(LocalCloudError, match="must be one of log_ingest, alma_analytics, service_bus, got 'x'"):
         chaos.schedules_of("x")
