@@ -118,6 +118,20 @@ class Message:
     """How many times it was forwarded: four at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a forwarded message carries along."""
+
+    hops: int = 0
+    sequence: int = 0
+    reason: str | None = None
+    description: str | None = None
+    source: str | None = None
+
+
+SENT = Origin()
+
+
 @dataclass(slots=True)
 class Delivery:
     """What a receiver's callback gets. In receive-and-delete mode there is no token and the message is gone already."""

@@ -10,12 +10,19 @@ from typing import TypeVar
 
 from localcloud.emulators.service_bus.broker.backlog import Backlog
 from localcloud.emulators.service_bus.broker.kernel import Kernel
-from localcloud.emulators.service_bus.broker.model import BrokerError, Condition, Envelope, Rule, SqlFilter, State
+from localcloud.emulators.service_bus.broker.model import (
+    BrokerError,
+    Condition,
+    Envelope,
+    Origin,
+    Rule,
+    SqlFilter,
+    State,
+)
 from localcloud.emulators.service_bus.broker.nodes import (
     MAX_HOPS,
     NO_SESSION,
     Node,
-    Origin,
     Queue,
     Subscription,
     Topic,

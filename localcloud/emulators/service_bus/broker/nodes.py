@@ -9,7 +9,6 @@ forwarded message's time to live starts anew.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from localcloud.emulators.service_bus.broker.backlog import Backlog
@@ -18,9 +17,11 @@ from localcloud.emulators.service_bus.broker.kernel import Kernel
 from localcloud.emulators.service_bus.broker.link import Link
 from localcloud.emulators.service_bus.broker.model import (
     DEAD_LETTER,
+    SENT,
     TRANSFER_DEAD_LETTER,
     Envelope,
     Message,
+    Origin,
     Rule,
     State,
 )
@@ -40,20 +41,6 @@ if TYPE_CHECKING:
 MAX_HOPS = 4
 MIB = 1024 * 1024
 NO_SESSION = "Session ID is null", "A session-enabled entity does not take messages without a session id."
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a forwarded message carries along."""
-
-    hops: int = 0
-    sequence: int = 0
-    reason: str | None = None
-    description: str | None = None
-    source: str | None = None
-
-
-SENT = Origin()
 
 
 class Node(ABC):

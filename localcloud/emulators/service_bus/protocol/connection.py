@@ -165,17 +165,11 @@ class Connection(asyncio.Protocol):
     def _sasl(self, data: bytes) -> bytes:
         """One frame, the sasl-init; what follows it is the next header already."""
         data, self._rest = self._rest + data, b""
-        size = int.from_bytes(data[:4], "big") if len(data) >= 4 else 8
-        if not 8 <= size <= LARGEST_FRAME:
-            raise ProtocolError(Condition.FRAMING, f"a frame takes 8 to {LARGEST_FRAME} bytes, got {size}")
-        if len(data) < size:
+        found = sasl.read_init(data, LARGEST_FRAME)
+        if found is None:
             self._rest = data
             return b""
-        splitter = frames.Splitter(LARGEST_FRAME)
-        kind, _, start, end = splitter.feed(data[:size])[0]
-        code, fields, _ = frames.read_performative(data[start:end])
-        if kind != frames.SASL or code != frames.SASL_INIT:
-            raise ProtocolError(Condition.FRAMING, "a sasl-init comes before the connection is opened")
+        fields, following = found
         accepted = sasl.accepts(self.access, fields)
         outcome = sasl.OK if accepted else sasl.AUTH_FAILED
         self.out += frames.write(frames.SASL_OUTCOME, [outcome, None], kind=frames.SASL)
@@ -183,7 +177,7 @@ class Connection(asyncio.Protocol):
             self._hang_up()
         self._secured = True
         self._step = self._header
-        return data[size:]
+        return following
 
     def _hang_up(self) -> None:
         self.flush()
@@ -260,21 +254,8 @@ class Connection(asyncio.Protocol):
         idle_ms = UInt(round(self.settings.idle_s * 1000))
         host = hostname if isinstance(hostname, str) else None
         properties = {Symbol("product"): "Service Bus emulator"}
-        self.out += frames.write(
-            frames.OPEN,
-            [
-                "service-bus",
-                host,
-                UInt(LARGEST_FRAME),
-                UShort(MOST_CHANNELS - 1),
-                idle_ms,
-                None,
-                None,
-                None,
-                None,
-                properties,
-            ],
-        )
+        limits = [UInt(LARGEST_FRAME), UShort(MOST_CHANNELS - 1), idle_ms]
+        self.out += frames.write(frames.OPEN, ["service-bus", host, *limits, *[None] * 4, properties])
 
     def _begin(self, channel: int, session: Session | None, fields: list[Any]) -> None:
         if session is not None:
