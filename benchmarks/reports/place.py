@@ -16,7 +16,7 @@ import psycopg
 from benchmarks.reports.institution import KEY, Institution
 from components.packaging.archive import unpack
 from components.packaging.builder import build, plan
-from components.packaging.manifest import App, Function, QueueOptions, QueueTrigger
+from components.packaging.manifest import App, Function, QueueTrigger
 from components.packaging.target import Target
 from core.alma_analytics import names
 from core.clients.http import Http
@@ -28,6 +28,7 @@ from localcloud.emulators.cloud import LocalCloud
 from localcloud.host.functions import FunctionsHost
 from localcloud.host.queue_access import TokenQueueAccess
 from localcloud.host.spec import AppSpec
+from stacks.alma_analytics import ALMA_AT_ONCE
 
 ACCOUNT = "bench"
 GROUP = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/bench"
@@ -36,8 +37,6 @@ PRINCIPAL, CLIENT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-
 HEADER = "bench"
 DATABASE, USER, ADMINISTRATOR = "alma", "bench", "deployer"
 MIGRATIONS = ("core/jobs/migrations", "core/alma_analytics/migrations")
-ALMA_AT_ONCE = QueueOptions(batch_size=4, new_batch_threshold=3, visibility_timeout_s=20)
-"""As stacks/alma_analytics.py has it."""
 READY_S = 60
 
 
