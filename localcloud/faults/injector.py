@@ -97,11 +97,17 @@ class Injector:
 
     async def __call__(self, info: RequestInfo) -> web.StreamResponse | None:
         """The door's hook: an answer in the service's place, or None to let the call through."""
-        credential = _credential(info.request)
-        if credential in self._expired:
+        if _credential(info.request) in self._expired:
             return info.refuse("expired")
-        if (held := self._held.pop((info.service, info.operation), None)) is not None:
+        held = self._held.pop((info.service, info.operation), None)
+        if held is None:
+            return await self._struck(info)
+        try:  # answered before the held one goes on: two calls let go together may arrive in either order
+            return await self._struck(info) or await info.carry_out("")
+        finally:
             held.set()
+
+    async def _struck(self, info: RequestInfo) -> web.StreamResponse | None:
         found = self.decide(info.service, info.operation)
         if found is None:
             return None
@@ -111,7 +117,7 @@ class Injector:
         if answer is not None and fault.kind in ("refuse", "throttle", "cut", "kill"):
             await self._note_unanswered(info)
         act: Callable[[_Hit], Awaitable[web.StreamResponse | None]] = getattr(self, f"_{fault.kind}")
-        return await act(_Hit(fault, chance, info, credential, answer))
+        return await act(_Hit(fault, chance, info, _credential(info.request), answer))
 
     async def _refuse(self, hit: "_Hit") -> web.Response:
         return hit.info.refuse("busy", hit.fault.status, hit.fault.code)

@@ -42,6 +42,13 @@ class Faulty:
     def fired(self, injector: Injector) -> list[str]:
         return [one.kind for one in self._local.do(injector.report).fired]
 
+    def waits(self, injector: Injector) -> list[str]:
+        """What fired, once something did."""
+        deadline = time.monotonic() + 10
+        while not (fired := self.fired(injector)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return fired
+
     def off(self) -> None:
         self._local.cloud.door.fault = None
 
@@ -209,21 +216,21 @@ def test_a_call_is_carried_out_twice(local: Local, bucket: str, queue: str, faul
 
 def test_a_message_that_is_held_back_comes_after_the_next(local: Local, faulty: Faulty) -> None:
     messages = _messages(local)
-    faulty.put({"kind": "reorder", "service": "queue", "operation": "PutMessage", "seconds": 30, "most": 1})
+    injector = faulty.put({"kind": "reorder", "service": "queue", "operation": "PutMessage", "seconds": 30, "most": 1})
     first = threading.Thread(target=lambda: messages.send_message("first"))
     first.start()
-    first.join(0.3)
+    assert faulty.waits(injector) == ["reorder"]
     messages.send_message("second")
     first.join(10)
     assert [one.content for one in messages.receive_messages()] == ["second", "first"]
 
 
 def test_the_next_call_overtakes_one_that_is_held_back(local: Local, bucket: str, faulty: Faulty) -> None:
-    faulty.put({"kind": "reorder", "service": "s3", "operation": "GetObject", "seconds": 30, "most": 1})
+    injector = faulty.put({"kind": "reorder", "service": "s3", "operation": "GetObject", "seconds": 30, "most": 1})
     held: list[bytes] = []
     first = threading.Thread(target=lambda: held.append(_get(local, bucket)))
     first.start()
-    first.join(0.3)
+    assert faulty.waits(injector) == ["reorder"]
     assert not held
     assert _get(local, bucket) == BODY
     first.join(10)
