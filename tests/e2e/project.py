@@ -174,3 +174,12 @@ def listening(pids: set[int]) -> set[str]:
             if fields[3] == "0A" and fields[9] in inodes:
                 addresses.add(fields[1].rpartition(":")[0])
     return addresses
+
+
+def environ(pid: int, name: str) -> str:
+    """What this process was given under that name; empty if nothing, or if it has ended."""
+    try:
+        values = dict(entry.partition("=")[::2] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    except OSError:
+        return ""
+    return values.get(name, "")

@@ -15,7 +15,7 @@ import pytest
 from localcloud.engine.state import State
 from localcloud.outside import log_ingest
 from localcloud.supervisor.shapes import Outside
-from tests.e2e.project import Project, listening, living
+from tests.e2e.project import Project, environ, listening, living
 from tests.integration.host.waiting import until
 from tests.kept_secrets import PATTERNS, Kept, kept, readable_by_others, spilled
 
@@ -243,14 +243,6 @@ def test_no_secret_lies_where_people_look(cloud: Project) -> None:
     for name, said in texts.items():
         assert [one.what for one in held if one.text in said] == [], name
         assert [what for what, pattern in PATTERNS.items() if re.search(pattern, said)] == [], name
-
-
-def environ(pid: int, name: str) -> str:
-    try:
-        values = dict(entry.partition("=")[::2] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0"))
-    except OSError:
-        return ""
-    return values.get(name, "")
 
 
 def test_an_app_sees_its_settings_and_the_platforms_and_nothing_of_the_users_shell(cloud: Project) -> None:

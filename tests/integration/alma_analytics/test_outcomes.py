@@ -12,7 +12,8 @@ from core.alma_analytics.fetch import ROW_LIMIT
 from core.messages.alma_analytics import Change, ReportJob, Rule
 from core.runtime.outcome import Done
 from tests.integration.alma_analytics.test_runs import JOB, library, rows_of
-from tests.integration.alma_analytics.world import Weather, World
+from tests.integration.alma_analytics.weather import Weather
+from tests.integration.alma_analytics.world import World
 from tests.postgres import Database
 
 pytestmark = pytest.mark.migrations("core/jobs/migrations", "core/alma_analytics/migrations")

@@ -7,7 +7,8 @@ import pytest
 from core.alma_analytics import resume
 from core.jobs import machine
 from tests.integration.alma_analytics.test_runs import JOB, check, library, rows_of
-from tests.integration.alma_analytics.world import Weather, World
+from tests.integration.alma_analytics.weather import Weather
+from tests.integration.alma_analytics.world import World
 from tests.postgres import Database
 
 pytestmark = pytest.mark.migrations("core/jobs/migrations", "core/alma_analytics/migrations")

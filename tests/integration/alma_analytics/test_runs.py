@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.messages.alma_analytics import Change, Report, ReportJob, Rule
-from tests.integration.alma_analytics.world import Weather, World
+from tests.integration.alma_analytics.weather import Weather
+from tests.integration.alma_analytics.world import World
 from tests.postgres import Database
 
 pytestmark = pytest.mark.migrations("core/jobs/migrations", "core/alma_analytics/migrations")

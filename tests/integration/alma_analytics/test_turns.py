@@ -11,7 +11,8 @@ import pytest
 
 from core.clients.faults import Transient
 from tests.integration.alma_analytics.test_runs import JOB, check, library, rows_of
-from tests.integration.alma_analytics.world import Killed, Message, Weather, World, lose_turns
+from tests.integration.alma_analytics.weather import Killed, Weather
+from tests.integration.alma_analytics.world import Message, World, lose_turns
 from tests.postgres import Database
 
 pytestmark = pytest.mark.migrations("core/jobs/migrations", "core/alma_analytics/migrations")

@@ -1,9 +1,12 @@
-"""One running local cloud per test module."""
+"""One running local cloud per test module, and one namespace in it for those that want one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.integration.deadletters.bus_letters import Command
+from tests.integration.emulators.bus_clients import Buses
 from tests.integration.emulators.local import Local
 
 
@@ -12,3 +15,15 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     running = Local(tmp_path_factory.mktemp("cloud"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def buses(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buses]:
+    made = Buses(local, tmp_path_factory.mktemp("record"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def command(buses: Buses, tmp_path: Path) -> Command:
+    return Command(buses, tmp_path)

@@ -252,3 +252,20 @@ def lines(*texts: str) -> bytes:
 
 def gz(body: bytes) -> bytes:
     return gzip.compress(body, mtime=0)
+
+
+def many(count: int, size: int = 400) -> list[str]:
+    """That many records of about `size` bytes each."""
+    return [json.dumps({"n": number, "x": "y" * size}) for number in range(count)]
+
+
+def failing_first(times: int, fault: Exception) -> Callable[[Any], None]:
+    """To stand before or after a call: raises the first `times` times."""
+    left = [times]
+
+    def look(_: Any) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise fault
+
+    return look

@@ -1,18 +1,19 @@
 """S3, SQS and STS: every operation, as the deployed worker's role and as everybody who only looks like it."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 from urllib.parse import urlencode
 
 import pytest
 
-from localcloud.emulators.aws.s3_operation import BUCKET_OPERATIONS, OBJECT_OPERATIONS
 from tests.components.program import TENANCY
 from tests.integration.emulators.local import AWS_ACCOUNT, Local
+from tests.integration.emulators.security.aws_asks import DENIED, Ask, call, refusal, s3_asks, sqs_asks
+from tests.integration.emulators.security.aws_strangers import STRANGERS
 from tests.integration.emulators.security.deployed import Deployed
-from tests.integration.emulators.security.sigv4 import UNSIGNED, Headers, Keys, signed
+from tests.integration.emulators.security.sigv4 import UNSIGNED, Keys, signed
 from tests.integration.emulators.security.tokens import UNKNOWN, Forge
 from tests.integration.emulators.security.wire import Answer, Wire
 
@@ -24,20 +25,6 @@ ALLOWED: Final = {
     },
 }
 """What log_ingest's worker may do in its own bucket and queue; nothing of it anywhere else."""
-JSON: Final = ("content-type", "application/x-amz-json-1.0")
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One operation, unsigned."""
-
-    service: str
-    operation: str
-    method: str
-    base: str
-    target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
 
 
 @pytest.fixture(scope="module")
@@ -57,66 +44,6 @@ def deployed(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     local.do(lambda: local.cloud.aws.put_queue("somebody-elses", {}))
     yield found
     local.do(found.plane.close)
-
-
-def s3_asks(local: Local, bucket: str) -> list[Ask]:
-    base, found = local.cloud.endpoints["s3"], []
-    for table, path in ((BUCKET_OPERATIONS, f"/{bucket}"), (OBJECT_OPERATIONS, f"/{bucket}/key")):
-        for (method, subresource), (operation, _) in table.items():
-            query = f"?{subresource}=1" if subresource else ""
-            query += "&partNumber=1" if operation == "UploadPart" else ""
-            body = b"<Delete><Object><Key>key</Key></Object></Delete>" if operation == "DeleteObjects" else b""
-            found.append(Ask("s3", operation, method, base, path + query, (), body))
-    return found
-
-
-def sqs_asks(local: Local, queue: str) -> list[Ask]:
-    url = local.cloud.aws.sqs.url(queue)
-    entry = {"Id": "a", "ReceiptHandle": "a.b.c", "MessageBody": "m", "VisibilityTimeout": 0}
-    fields = {
-        **entry,
-        "QueueUrl": url,
-        "QueueName": queue,
-        "Entries": [entry],
-        "Attributes": {},
-        "MaxNumberOfMessages": 1,
-    }
-    body = json.dumps(fields).encode()
-    return [
-        Ask("sqs", one, "POST", local.cloud.endpoints["sqs"], "/", (("x-amz-target", f"AmazonSQS.{one}"), JSON), body)
-        for one in sorted(local.cloud.aws.sqs.operations)
-    ]
-
-
-def call(wire: Wire, ask: Ask, keys: Keys | None, **wrong: Any) -> Answer:
-    headers: Headers = list(ask.headers)
-    if keys is not None:
-        headers = signed(keys, ask.service, ask.method, ask.base, ask.target, headers=headers, body=ask.body, **wrong)
-    return wire.send(ask.base, ask.method, ask.target, headers, ask.body)
-
-
-def refusal(service: str, answer: Answer) -> tuple[int, str]:
-    """(status, code), the shape of the whole answer checked."""
-    assert b"CANARY" not in answer.body
-    if service == "s3":
-        if not answer.body:
-            return answer.status, ""
-        assert answer.headers["content-type"].startswith("application/xml")
-        assert answer.xml.tag == "Error"
-        assert answer.xml.findtext("RequestId") == answer.headers["x-amz-request-id"]
-        return answer.status, str(answer.xml.findtext("Code"))
-    if service == "sqs":
-        assert answer.headers["content-type"].startswith("application/x-amz-json-1.0")
-        assert "x-amzn-requestid" in answer.headers
-        assert answer.headers["x-amzn-query-error"].endswith(";Sender")
-        return answer.status, answer.json["__type"].removeprefix("com.amazonaws.sqs#")
-    namespace = "{https://sts.amazonaws.com/doc/2011-06-15/}"
-    assert answer.xml.tag == f"{namespace}ErrorResponse"
-    assert answer.xml.findtext(f"{namespace}RequestId")
-    return answer.status, str(answer.xml.findtext(f"{namespace}Error/{namespace}Code"))
-
-
-DENIED: Final = (403, "AccessDenied")
 
 
 def test_the_worker_does_its_work_in_its_place_and_nothing_else(local: Local, deployed: Deployed, wire: Wire) -> None:
@@ -146,119 +73,6 @@ def test_the_worker_does_nothing_anywhere_else(local: Local, deployed: Deployed,
     elsewhere = sqs_asks(local, deployed.queue)[0].body.replace(AWS_ACCOUNT.encode(), b"999999999999")
     for ask in sqs_asks(local, deployed.queue):
         assert refusal("sqs", call(wire, replace(ask, body=elsewhere), deployed.keys)) == DENIED
-
-
-Wrong = Callable[[Deployed, Wire, Ask], Answer]
-
-
-def _swapped(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    return call(wire, ask, replace(deployed.keys, token=deployed.session().token))
-
-
-def _added(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    headers = signed(
-        deployed.keys, ask.service, ask.method, ask.base, ask.target, headers=list(ask.headers), body=ask.body
-    )
-    return wire.send(ask.base, ask.method, ask.target, [*headers, ("x-amz-meta-added", "later")], ask.body)
-
-
-def _other_target(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    other = f"{ask.target}{'&' if '?' in ask.target else '?'}added=1"
-    headers = signed(
-        deployed.keys, ask.service, ask.method, ask.base, ask.target, headers=list(ask.headers), body=ask.body
-    )
-    return wire.send(ask.base, ask.method, other, headers, ask.body)
-
-
-def _other_method(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    headers = signed(
-        deployed.keys, ask.service, "PATCH", ask.base, ask.target, headers=list(ask.headers), body=ask.body
-    )
-    return wire.send(ask.base, ask.method, ask.target, headers, ask.body)
-
-
-def _twice(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    headers = signed(
-        deployed.keys, ask.service, ask.method, ask.base, ask.target, headers=list(ask.headers), body=ask.body
-    )
-    return wire.send(ask.base, ask.method, ask.target, [*headers, ("authorization", headers[-1][1])], ask.body)
-
-
-def _broken(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    header = ("authorization", "AWS4-HMAC-SHA256 Credential=x/y, Signature=z")
-    return wire.send(ask.base, ask.method, ask.target, [*ask.headers, header], ask.body)
-
-
-def _bearer(deployed: Deployed, wire: Wire, ask: Ask) -> Answer:
-    token = deployed.local.do(lambda: deployed.local.cloud.identity.token(deployed.worker, deployed.audience))
-    return wire.send(ask.base, ask.method, ask.target, [*ask.headers, ("authorization", f"Bearer {token}")], ask.body)
-
-
-STRANGERS: Final[dict[str, tuple[Wrong, tuple[int, str], tuple[int, str]]]] = {
-    "nobody": (lambda _, wire, ask: call(wire, ask, None), DENIED, DENIED),
-    "an unknown key": (
-        lambda d, wire, ask: call(wire, ask, replace(d.keys, access_key="ASIAUNKNOWN")),
-        (403, "InvalidAccessKeyId"),
-        (403, "InvalidClientTokenId"),
-    ),
-    "a wrong secret": (
-        lambda d, wire, ask: call(wire, ask, replace(d.keys, secret="guessed")),
-        (403, "SignatureDoesNotMatch"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a stolen key without its token": (
-        lambda d, wire, ask: call(wire, ask, replace(d.keys, token=None)),
-        (400, "InvalidToken"),
-        (403, "InvalidClientTokenId"),
-    ),
-    "a stolen key with another session's token": (_swapped, (400, "InvalidToken"), (403, "InvalidClientTokenId")),
-    "an expired session": (
-        lambda d, wire, ask: call(wire, ask, d.session(-1)),
-        (400, "ExpiredToken"),
-        (403, "ExpiredTokenException"),
-    ),
-    "a signature of a quarter of an hour ago": (
-        lambda d, wire, ask: call(wire, ask, d.keys, age_s=960),
-        (403, "RequestTimeTooSkewed"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a signature from the future": (
-        lambda d, wire, ask: call(wire, ask, d.keys, age_s=-960),
-        (403, "RequestTimeTooSkewed"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "yesterday's key": (
-        lambda d, wire, ask: call(wire, ask, d.keys, scope_days=1),
-        (400, "AuthorizationHeaderMalformed"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a key of another region": (
-        lambda d, wire, ask: call(wire, ask, d.keys, region="us-east-1"),
-        (400, "AuthorizationHeaderMalformed"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a key of another service": (
-        lambda d, wire, ask: call(wire, ask, d.keys, scope_service="dynamodb"),
-        (400, "AuthorizationHeaderMalformed"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a host that is not signed": (
-        lambda d, wire, ask: call(wire, ask, d.keys, leave_out="host"),
-        (403, "AccessDenied"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a session token that is not signed": (
-        lambda d, wire, ask: call(wire, ask, d.keys, leave_out="x-amz-security-token"),
-        (403, "AccessDenied"),
-        (403, "SignatureDoesNotMatch"),
-    ),
-    "a header added after signing": (_added, (403, "AccessDenied"), (403, "SignatureDoesNotMatch")),
-    "another query than was signed": (_other_target, (403, "SignatureDoesNotMatch"), (403, "SignatureDoesNotMatch")),
-    "another method than was signed": (_other_method, (403, "SignatureDoesNotMatch"), (403, "SignatureDoesNotMatch")),
-    "two signatures": (_twice, (400, "InvalidArgument"), (400, "InvalidArgument")),
-    "half a signature": (_broken, (400, "IncompleteSignature"), (400, "IncompleteSignature")),
-    "an Entra token": (_bearer, (400, "IncompleteSignature"), (400, "IncompleteSignature")),
-}
 
 
 @pytest.mark.parametrize("kind", STRANGERS)

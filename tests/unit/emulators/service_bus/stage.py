@@ -3,14 +3,25 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from localcloud.emulators.service_bus.broker.interface import Path
 from localcloud.emulators.service_bus.broker.link import Link
-from localcloud.emulators.service_bus.broker.model import Any_, BrokerError, Delivery, Envelope, Mode
+from localcloud.emulators.service_bus.broker.model import (
+    DEAD_LETTER,
+    Any_,
+    BrokerError,
+    Delivery,
+    Envelope,
+    Mode,
+    Outcome,
+)
 from localcloud.emulators.service_bus.broker.options import QueueOptions, SubscriptionOptions, TopicOptions
 from localcloud.emulators.service_bus.broker.replayable import ReplayableLog
 from localcloud.emulators.service_bus.broker.service import Service
 
 START = 1_700_000_000.0
+DEAD = f"q/{DEAD_LETTER}"
 
 
 class Receiving:
@@ -94,3 +105,14 @@ def message(name: str, **fields: Any) -> Envelope:
 def ids(deliveries: list[Delivery]) -> list[str]:
     """Of the messages delivered."""
     return [str(delivery.message.envelope.message_id) for delivery in deliveries]
+
+
+def settle(stage: Stage, delivery: Delivery, outcome: Outcome) -> None:
+    """Of a delivery with a lock."""
+    assert delivery.lock_token is not None
+    stage.broker.settle(delivery.lock_token, outcome)
+
+
+def refused(condition: str) -> "pytest.RaisesExc[BrokerError]":
+    """What follows is refused, with that condition."""
+    return pytest.raises(BrokerError, check=lambda error: error.condition == condition)

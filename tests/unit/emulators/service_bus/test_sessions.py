@@ -11,8 +11,7 @@ from localcloud.emulators.service_bus.broker.model import (
     Defer,
     Release,
 )
-from tests.unit.emulators.service_bus.stage import Stage, ids, message
-from tests.unit.emulators.service_bus.test_queues import refused, settle
+from tests.unit.emulators.service_bus.stage import Stage, ids, message, refused, settle
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from localcloud.emulators.service_bus.broker.model import (
     SqlFilter,
 )
 from localcloud.emulators.service_bus.broker.options import QueueOptions, Status
-from tests.unit.emulators.service_bus.stage import Stage, ids, message
-from tests.unit.emulators.service_bus.test_queues import refused, settle
+from tests.unit.emulators.service_bus.stage import Stage, ids, message, refused, settle
 
 S = "t/Subscriptions/s"
 
