@@ -7,6 +7,7 @@ and `checked/` (the folders of import checks).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -96,8 +97,9 @@ def ensure(pins: Sequence[Distribution], target: Target, *, cache: Path, progres
 def sweep(parent: Path) -> None:
     """Removes what killed builds left."""
     for draft in parent.glob(f"{DRAFT}*"):
-        if time.time() - draft.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(draft, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another build is done with it
+            if time.time() - draft.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _install(lines: list[str], target: Target, draft: Path) -> None:

@@ -1,9 +1,7 @@
 """One namespace in this process, in memory, on a port of its own, with a clock that tests may put forward."""
 
-import asyncio
 import datetime as dt
 import itertools
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -14,6 +12,7 @@ from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.protocol.access import Key, Verb
 from localcloud.emulators.service_bus.protocol.errors import Refused
 from localcloud.emulators.service_bus.server import EMULATOR_KEYS, Server
+from tests.loop_thread import LoopThread
 
 PATIENCE_S = 60.0
 LISTENER, SENDER = "listener", "sender"
@@ -40,9 +39,7 @@ class Bus:
     """The namespace and the thread that it lives in."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="service bus", daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("service bus")
         self._names = itertools.count(1)
         self._ahead = 0.0
         self.port = self.run(self._start())
@@ -57,21 +54,15 @@ class Bus:
         """Stop it."""
         self.run(self.server.close())
         self.call(self.service.close)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE_S)
-        self.loop.close()
+        self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """A coroutine in the namespace's thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
+        return self._loop.run(work)
 
     def call(self, act: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """A function in the namespace's thread."""
-
-        async def acting() -> Any:
-            return act(*arguments, **named)
-
-        return self.run(acting())
+        return self._loop.do(lambda: act(*arguments, **named))
 
     def later(self, seconds: float) -> None:
         """Put the broker's clock forward."""

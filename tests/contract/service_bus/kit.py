@@ -7,7 +7,6 @@ wait for the latter. All is closed by the end of the run.
 
 import asyncio
 import functools
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from inspect import Parameter, Signature
@@ -17,6 +16,7 @@ from azure.servicebus import ServiceBusClient
 from azure.servicebus.aio import ServiceBusClient as AioClient
 
 from tests.contract.service_bus.bus import PATIENCE_S, Bus
+from tests.loop_thread import LoopThread
 
 _CLIENT = {"retry_total": 0, "logging_enable": False}
 
@@ -52,19 +52,13 @@ class Blocking:
             yield found
 
 
-class Loop:
+class Loop(LoopThread):
     """The event loop that all cases of one process share."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_default_executor(ThreadPoolExecutor(64))
-        self._thread = threading.Thread(target=self.loop.run_forever, name="clients", daemon=True)
-        self._thread.start()
+        super().__init__("clients")
+        self.loop.call_soon_threadsafe(self.loop.set_default_executor, ThreadPoolExecutor(64))
         self.leaving: list[Future[Any]] = []
-
-    def run(self, work: Any) -> Any:
-        """Wait for a case."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
 
     def behind(self, work: Any) -> None:
         """Do not wait for it now."""
@@ -74,9 +68,7 @@ class Loop:
         """Wait for all of it."""
         for future in self.leaving:
             future.result(PATIENCE_S)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE_S)
-        self.loop.close()
+        super().close()
 
 
 class Kit:

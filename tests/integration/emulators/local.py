@@ -2,8 +2,6 @@
 them.
 """
 
-import asyncio
-import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine
@@ -15,6 +13,7 @@ from azure.core.credentials import AccessToken
 from botocore.config import Config
 
 from localcloud.emulators.cloud import LocalCloud
+from tests.loop_thread import LoopThread
 
 T = TypeVar("T")
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -47,9 +46,7 @@ class Local:
 
     def __init__(self, home: Path, tenant_id: str = TENANT) -> None:
         self.clock = Clock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("local cloud")
 
         async def make() -> LocalCloud:
             return LocalCloud(
@@ -66,20 +63,14 @@ class Local:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the cloud's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return self._loop.run(work)
 
     def do(self, work: Callable[[], T]) -> T:
         """Calls a synchronous method of the cloud on its loop."""
-
-        async def call() -> T:
-            return work()
-
-        return self.run(call())
+        return self._loop.do(work)
 
     def stop(self) -> None:
         self.run(self.cloud.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
         self._loop.close()
 
     @property

@@ -67,6 +67,10 @@ class Checkout:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def left(self, stack: str) -> list[str]:
+        """Ids of all that exists in a stack's local cloud."""
+        return sorted(one["id"] for one in json.loads(self.millrace("status", "--json", stack=stack))["resources"])
+
     def stop(self) -> None:
         """End every local cloud of the copy."""
         for home in sorted(self.root.glob(".millrace/*/supervisor.lock")):

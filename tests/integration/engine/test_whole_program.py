@@ -38,39 +38,10 @@ def test_up_up_edit_destroy(alone: Checkout) -> None:
     alone.pulumi("up", "--yes", "--skip-preview", "--stack", "local")
     assert _steps(alone) == {}
     alone.pulumi("destroy", "--yes", "--skip-preview", "--stack", "local")
-    assert left(alone, "local") == []
+    assert alone.left("local") == []
     assert (alone.root / "Pulumi.local.yaml").read_text() == settings, "nobody rewrites the stack's settings"
     refused = alone.pulumi("stack", "init", "prod") and alone.pulumi("preview", "--stack", "prod", fails=True)
     assert "STOP: stack millrace/prod is not local" in refused
-
-
-UP = ["pulumi", "up", "--yes", "--skip-preview", "--stack"]
-
-
-def left(checkout: Checkout, stack: str) -> list[str]:
-    """Ids of all that exists in a stack's local cloud."""
-    return sorted(one["id"] for one in json.loads(checkout.millrace("status", "--json", stack=stack))["resources"])
-
-
-def test_destroying_and_forgetting_one_stack_leaves_the_other(alone: Checkout) -> None:
-    (alone.root / "Pulumi.other.yaml").write_text((alone.root / "Pulumi.local.yaml").read_text())
-    alone.pulumi("stack", "select", "--create", "local")
-    alone.pulumi("stack", "init", "other", "--no-select")
-    wrong_shell = alone.pulumi(*UP[1:], "other", fails=True)
-    assert "this shell is set up for stack local" in wrong_shell
-    assert "./millrace pulumi … --stack other" in wrong_shell
-    for stack in ("local", "other"):
-        alone.millrace(*UP, stack)
-    there = left(alone, "other")
-    assert len(there) > 40
-    assert not {one for one in there if "-local" in one}
-    alone.millrace("pulumi", "destroy", "--yes", "--skip-preview", "--stack", "local")
-    assert left(alone, "local") == []
-    assert left(alone, "other") == there
-    assert "unchanged" in alone.millrace("pulumi", "up", "--yes", "--stack", "other", "--expect-no-changes")
-    alone.millrace("reset", stack="other")
-    assert alone.home.exists()
-    assert not alone.home.with_name("other").exists()
 
 
 def test_up_by_the_real_engine_feeds_the_sample(checkout: Checkout) -> None:

@@ -1,7 +1,5 @@
 """Alma's and the mail provider's stand-ins behind a real door with TLS, without the rest of the local cloud."""
 
-import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +21,7 @@ from localcloud.outside.alma.settings import Settings
 from localcloud.outside.mail.inbox import Inbox
 from localcloud.outside.mail.service import MailService
 from tests.integration.emulators.local import Clock
+from tests.loop_thread import LoopThread
 
 T = TypeVar("T")
 KEY, MAIL_KEY, INBOX = "l8xx0123456789abcdef", "re_0123456789abcdef", "inbox-secret"
@@ -33,9 +32,7 @@ class Place:
 
     def __init__(self, home: Path) -> None:
         self.home, self.clock = home, Clock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._loop = LoopThread("outside")
         authority = CertificateAuthority(home / "ca")
         self.ca = str(authority.ca_file)
         self.door = Door(Ports(home / "ports.json"), authority.server_context)
@@ -54,13 +51,10 @@ class Place:
         self.inbox_url = await self.door.open_app("inbox", inbox, Troubles(json_reply), tls=False)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+        return self._loop.run(work)
 
     def do(self, work: Callable[[], T]) -> T:
-        async def call() -> T:
-            return work()
-
-        return self.run(call())
+        return self._loop.do(work)
 
     def limits(self, **more: Any) -> None:
         settings.write(self.alma_folder, Settings(**more))
@@ -95,6 +89,4 @@ class Place:
 
     def stop(self) -> None:
         self.run(self.door.close_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
         self._loop.close()

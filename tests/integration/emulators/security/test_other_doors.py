@@ -1,13 +1,11 @@
 """Doors whose callers bring no Entra token: identity, legacy collector, Alma, mail, the supervisor's own API."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import re
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -25,6 +23,7 @@ from localcloud.supervisor.process import Supervisor
 from tests.integration.emulators.local import AWS_ACCOUNT, REGION, SUBSCRIPTION, TENANT, Local, client_of
 from tests.integration.emulators.security.azure import WORKSPACE, Azure
 from tests.integration.emulators.security.wire import Wire
+from tests.loop_thread import LoopThread
 
 ODD = ["", "wrong", "Bearer", "Bearer ", "Bearer wrong", "Basic d3Jvbmc6", "Bearer \xff\xfe", "bearer null"]
 
@@ -155,19 +154,15 @@ def test_the_inbox_is_found_by_its_secret_alone(azure: Azure, wire: Wire) -> Non
 
 
 @pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
+def loop() -> Iterator[LoopThread]:
     """A supervisor's, in a thread."""
-    made = asyncio.new_event_loop()
-    thread = threading.Thread(target=made.run_forever, daemon=True)
-    thread.start()
+    made = LoopThread("supervisor")
     yield made
-    made.call_soon_threadsafe(made.stop)
-    thread.join(10)
     made.close()
 
 
 @pytest.fixture(scope="module")
-def supervisor(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+def supervisor(loop: LoopThread, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """A whole one."""
     tenancy = Tenancy(subscription_id=SUBSCRIPTION, tenant_id=TENANT, aws_account=AWS_ACCOUNT, aws_region=REGION)
 
@@ -176,9 +171,9 @@ def supervisor(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPat
         await made.start()
         return made
 
-    running = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
+    running = loop.run(start())
     yield running
-    asyncio.run_coroutine_threadsafe(running.stop(), loop).result(60)
+    loop.run(running.stop())
 
 
 def test_every_call_of_the_supervisor_wants_its_secret(supervisor: Supervisor, wire: Wire) -> None:
@@ -199,24 +194,22 @@ def test_every_call_of_the_supervisor_wants_its_secret(supervisor: Supervisor, w
     assert not supervisor.stopping.is_set()
 
 
-def test_metrics_want_their_token(supervisor: Supervisor, loop: asyncio.AbstractEventLoop, wire: Wire) -> None:
+def test_metrics_want_their_token(supervisor: Supervisor, loop: LoopThread, wire: Wire) -> None:
     cloud, base = supervisor.cloud, supervisor.cloud.endpoints["metrics"].removesuffix("/metrics")
     file = supervisor.home / "metrics.token"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     for odd in [*ODD, f"Bearer {file.read_text()[:-1]}", f"Basic {file.read_text()}"]:
         answer = wire.send(base, "GET", "/metrics", [("Authorization", odd)] if odd else [])
         assert (answer.status, file.read_bytes() in answer.body) == (401, False)
-    asyncio.run_coroutine_threadsafe(cloud.buses.put("bus-seen", "/x"), loop).result(30)
-    asyncio.run_coroutine_threadsafe(cloud.buses.put_queue("bus-seen", "jobs", {}), loop).result(30)
+    loop.run(cloud.buses.put("bus-seen", "/x"))
+    loop.run(cloud.buses.put_queue("bus-seen", "jobs", {}))
     page = wire.send(base, "GET", "/metrics", [("Authorization", f"Bearer {file.read_text()}")])
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/plain")
     assert b'servicebus_messages_active{namespace="bus-seen",entity="jobs"} 0' in page.body.splitlines()
 
 
-def test_a_vault_has_the_outside_keys_and_a_person_s_stay(
-    supervisor: Supervisor, loop: asyncio.AbstractEventLoop
-) -> None:
+def test_a_vault_has_the_outside_keys_and_a_person_s_stay(supervisor: Supervisor, loop: LoopThread) -> None:
     vault = supervisor.cloud.vault
 
     async def made(own: str = "") -> dict[str, str | None]:
@@ -226,7 +219,7 @@ def test_a_vault_has_the_outside_keys_and_a_person_s_stay(
         return {name: vault.get_secret("kv-own", name) for name in vault.given}
 
     def run(own: str = "") -> dict[str, str | None]:
-        return asyncio.run_coroutine_threadsafe(made(own), loop).result(30)
+        return loop.run(made(own))
 
     assert run() == vault.given
     assert set(vault.given) == {"alma-key", "mail-key"}

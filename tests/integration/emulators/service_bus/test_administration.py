@@ -1,8 +1,6 @@
 """The SDK's own administration client, over TLS, against the administration API."""
 
-import asyncio
 import ssl
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -31,6 +29,7 @@ from localcloud.emulators.ca import CertificateAuthority
 from localcloud.emulators.service_bus.broker.model import Envelope
 from localcloud.emulators.service_bus.broker.service import Service
 from localcloud.emulators.service_bus.management.admin import Administration
+from tests.loop_thread import LoopThread
 
 KEY = "SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE"
 
@@ -43,12 +42,10 @@ class Api:
         self.seen: list[tuple[str, str]] = []
         self.refuse = False
         authority = CertificateAuthority(folder)
-        self.loop = asyncio.new_event_loop()
+        self.loop = LoopThread("administration")
         self.administration = Administration(self.service, self._authorize)
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
         listening = self.administration.listen("127.0.0.1", 0, authority.server_context())
-        self.port = asyncio.run_coroutine_threadsafe(listening, self.loop).result(10)
+        self.port = self.loop.run(listening)
         self.ca = str(folder / "ca.pem")
 
     def _authorize(self, token: str, _method: str, path: str) -> None:
@@ -63,16 +60,8 @@ class Api:
         )
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self.loop.run(self.administration.close())
         self.loop.close()
-
-    async def _end(self) -> None:
-        await self.administration.close()
-        selector: Any = vars(self.loop)["_selector"]
-        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - TLS connections end; what stays is the loop's own pipe
-            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -138,7 +127,7 @@ def test_counts_are_those_of_the_broker(api: Api, client: ServiceBusAdministrati
         api.service.send("q", [Envelope(b"12345"), Envelope(b"12345")])
         api.service.schedule("q", [Envelope(b"12345")], [later])
 
-    asyncio.run_coroutine_threadsafe(send(), api.loop).result(10)
+    api.loop.run(send())
     found = client.get_queue_runtime_properties("q")
     assert (found.total_message_count, found.active_message_count, found.scheduled_message_count) == (3, 2, 1)
     assert (found.dead_letter_message_count, found.transfer_dead_letter_message_count) == (0, 0)

@@ -4,10 +4,8 @@ import asyncio
 import http.client
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from localcloud.emulators.service_bus.codec import frames
 from localcloud.emulators.service_bus.management.admin import Administration
 from localcloud.emulators.service_bus.server import Server
 from tests.integration.host.waiting import until
+from tests.loop_thread import LoopThread
 
 PATIENCE_S = 10
 HTTP = b"GET /orders?api-version=2021-05 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -27,15 +26,10 @@ class Port:
     """A namespace whose port is both, in a thread with an event loop of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever)
-        self._thread.start()
+        self.loop = LoopThread("namespace")
         authority = CertificateAuthority(folder)
         self.trusted = ssl.create_default_context(cafile=str(authority.ca_file))
-        self.secure, self.plain = self.run(self._start(authority.server_context()))
-
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
+        self.secure, self.plain = self.loop.run(self._start(authority.server_context()))
 
     async def _start(self, tls: ssl.SSLContext) -> tuple[int, int]:
         service = Service()
@@ -55,14 +49,9 @@ class Port:
     async def end(self) -> None:
         await self.server.close()
         await self.administration.close()
-        selector: Any = vars(self.loop)["_selector"]
-        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - TLS connections end; what stays is the loop's own pipe
-            await asyncio.sleep(0)
 
     def close(self) -> None:
-        self.run(self.end())
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self.loop.run(self.end())
         self.loop.close()
 
 
@@ -113,7 +102,7 @@ def test_who_says_nothing_is_sent_away_when_the_service_stops(port: Port) -> Non
     with port.connect(tls=True) as silent, port.connect(tls=False) as hesitant:
         hesitant.sendall(b"AM")
         asyncio.run(until(lambda: undecided() == 2, limit_s=PATIENCE_S))
-        port.run(port.server.close())
+        port.loop.run(port.server.close())
         for peer in (silent, hesitant):
             try:
                 assert peer.recv(1) == b""
