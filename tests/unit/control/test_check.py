@@ -150,10 +150,10 @@ def test_checking_every_example_takes_under_a_millisecond_each() -> None:
 
 
 def _round() -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for token, inputs in ACCEPTED.items():
         check(token, inputs)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_the_committed_data_stay_small() -> None:
