@@ -1,7 +1,8 @@
 """Contestant: the straight line, which shows what this machine allows. `python -m … ORIGIN`.
 
 The same rows through the same calls with the same credentials, without what makes them safe: no retries, no progress,
-no dead letters, no validation. HTTP and signatures by hand on asyncio, isal for gz both ways, escaping by replacement.
+no dead letters, no validation. HTTP and signatures by hand on asyncio, isal for gz both ways, all lines of a file
+escaped in one call.
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ def _rows(packed: bytes, key: str, time: str) -> list[bytes]:
         encode("2026-10-31T12:40:00.000Z"), BUCKET.encode(), encode(key), encode(time),
     )  # fmt: skip
     back = b'","Record_Id":"%b-' % hashlib.sha256(key.encode()).hexdigest()[:24].encode()
-    escaped = texts.replace(b"\\", b"\\\\").replace(b'"', b'\\"').split(b"\n")  # all that JSON lines need
+    # DEL passes JSON escaping unchanged, and is in none of these records
+    escaped = encode(texts.replace(b"\n", b"\x7f").decode())[1:-1].split(b"\x7f")
     return [b'%b%b%b%d","Part":1,"Parts":1}' % (front, text, back, at) for at, text in enumerate(escaped, 1)]
 
 

@@ -100,16 +100,12 @@ class RowWriter:
                 yield from self._add_row(row, ends_record=number == len(pieces))
 
     def add_lines(self, block: bytes, positions: Sequence[int]) -> Iterator[Chunk]:
-        """The same for valid records of at most CLEAN_BYTES, one a line, parted by LF.
-
-        Within JSON a quote and a backslash are all there is to escape: other control characters than white space make
-        it invalid, and the only white space left here is the tab.
-        """
-        if self._accepted is not None or self._max_field < CLEAN_BYTES or b"\t" in block:
+        """The same for valid records of at most CLEAN_BYTES, one a line, parted by LF: taken apart only as rows."""
+        if self._accepted is not None or self._max_field < CLEAN_BYTES or _SEPARATOR in block:
             yield from self.add(block.split(b"\n"), positions)
             return
-        escaped = block.replace(b"\\", b"\\\\") if b"\\" in block else block
-        yield from self._add_plain(escaped.replace(b'"', b'\\"').split(b"\n"), positions)
+        escaped = _encode(block.replace(b"\n", _SEPARATOR).decode("utf-8"))[1:-1]
+        yield from self._add_plain(escaped.split(_SEPARATOR), positions)
 
     def rest(self) -> Chunk | None:
         """The rows not yet in a chunk."""
