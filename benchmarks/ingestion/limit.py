@@ -24,7 +24,7 @@ from isal import isal_zlib
 from benchmarks.ingestion.contestant import compete
 from benchmarks.ingestion.load import BUCKET
 
-_FILES = 32
+_FILES = 100
 _THREADS = 2
 _MAX_BYTES = 1_000_000
 _RECEIVERS = 4
