@@ -13,7 +13,7 @@ import re
 import msgspec
 
 from core.clients.faults import Refused
-from core.clients.xml_safe import XmlFault, local, parse
+from core.clients.xml_safe import XmlFault, guarded, local, run, too_deep
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of a page: 1,000 rows of 64 KB."""
@@ -44,7 +44,7 @@ def read_page(body: bytes, known: tuple[str, ...] = ()) -> Page:
     """
     found = _Reader()
     try:
-        parse(body, found, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+        run(found.parser, body, max_bytes=MAX_BYTES)
     except XmlFault as error:
         raise ReportFault(f"report: {error}") from error
     if not found.result:
@@ -67,9 +67,9 @@ def _columns(found: _Reader, known: tuple[str, ...]) -> tuple[dict[str, None], t
 
 
 def _row(row: dict[str, str | None], names: dict[str, None], number: int) -> tuple[str | None, ...]:
-    odd = row.keys() - names
-    if odd:
-        raise ReportFault(f"report: row {number} has {min(odd)}, and the report has only {len(names)} columns")
+    if not row.keys() <= names.keys():
+        odd = min(row.keys() - names)
+        raise ReportFault(f"report: row {number} has {odd}, and the report has only {len(names)} columns")
     return tuple(map(row.get, names))
 
 
@@ -96,7 +96,12 @@ def _number(name: str) -> int:
 
 
 class _Reader:
-    """Takes the page as it is parsed. Cells are the many: they come first in each method."""
+    """Takes the page as it is parsed. Cells are the many, thousands a page: they come first in each handler, and the
+    parser calls nothing else for them. They hold only text, so depth is counted outside of them.
+    """
+
+    __slots__ = ("_depth", "_null", "_open", "_row", "_text", "finished", "headings", "parser", "result", "root", "rows",
+                 "token")  # fmt: skip
 
     def __init__(self) -> None:
         self.root = ""
@@ -108,15 +113,26 @@ class _Reader:
         self._open = self._text = ""
         """The element whose text is being read, and what there is of it."""
         self._null = False
+        self._depth = 0
+        self.parser = parser = guarded()
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = self._data
 
-    def start(self, tag: str, attrs: dict[str, str]) -> None:
+    def _start(self, tag: str, attrs: dict[str, str]) -> None:
         if self._open:
             raise ReportFault(f"report: {self._open} must hold text, got <{local(tag)}> in it")
-        if self._row is not None:
-            self._open, self._text = local(tag), ""
-            self._null = bool(attrs) and any(local(key) == "nil" and value == "true" for key, value in attrs.items())
+        if self._row is None:
+            self._outside(local(tag), attrs)
             return
-        name = local(tag)
+        self._open = local(tag) if ":" in tag else tag
+        self._text = ""
+        self._null = any(local(key) == "nil" and value == "true" for key, value in attrs.items()) if attrs else False
+
+    def _outside(self, name: str, attrs: dict[str, str]) -> None:
+        """An element that is no cell begins."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep(self.parser, MAX_DEPTH)
         self.root = self.root or name
         if name == "Row":
             self._row = {}
@@ -131,17 +147,20 @@ class _Reader:
         heading = next((value for key, value in attrs.items() if local(key) == "columnHeading"), "")
         self.headings[attrs["name"]] = " ".join(heading.split())
 
-    def data(self, data: str) -> None:
+    def _data(self, data: str) -> None:
         if self._open:
             self._text += data
 
-    def end(self, _tag: str) -> None:
+    def _end(self, _tag: str) -> None:
         name, row = self._open, self._row
         if name and row is not None:
             if name in row:
                 raise ReportFault(f"report: row {len(self.rows) + 1} has {name} twice")
             row[name] = None if self._null else self._text
-        elif row is not None:
+            self._open = ""
+            return
+        self._depth -= 1
+        if row is not None:
             self.rows.append(row)
             self._row = None
         elif name == "IsFinished":

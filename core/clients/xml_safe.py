@@ -44,17 +44,14 @@ def parse(body: bytes, target: Target, *, max_bytes: int, max_depth: int = MAX_D
     """Feeds the document to `target`. Raises XmlFault for one that is refused, Corrupt for one that is cut off, and
     what `target` raises.
     """
-    if len(body) > max_bytes:
-        raise XmlFault(f"XML must have at most {max_bytes} bytes, got {len(body)}")
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
+    parser = guarded()
     depth, begin, finish = 0, target.start, target.end
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > max_depth:
-            raise XmlFault(f"XML must be nested at most {max_depth} levels deep, got more at {_place(parser)}")
+            raise too_deep(parser, max_depth)
         begin(name, attributes)
 
     def end(name: str) -> None:
@@ -62,24 +59,40 @@ def parse(body: bytes, target: Target, *, max_bytes: int, max_depth: int = MAX_D
         depth -= 1
         finish(name)
 
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = target.data
+    if isinstance(target, TreeBuilder):
+        parser.CommentHandler, parser.ProcessingInstructionHandler = target.comment, target.pi
+    run(parser, body, max_bytes=max_bytes)
+
+
+def guarded() -> expat.XMLParserType:
+    """A parser that refuses what no document may have, but for its depth: whoever sets its handlers bounds that."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
     def refuse(what: str) -> Any:
         def handler(*_: Any) -> None:
             raise XmlFault(f"XML must have no {what}, got one at {_place(parser)}; nothing of it was expanded")
 
         return handler
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = target.data
-    if isinstance(target, TreeBuilder):
-        parser.CommentHandler, parser.ProcessingInstructionHandler = target.comment, target.pi
     parser.StartDoctypeDeclHandler = refuse("DOCTYPE")
     parser.EntityDeclHandler = refuse("entity declaration")
     parser.ExternalEntityRefHandler = refuse("external entity")
     parser.SkippedEntityHandler = refuse("undeclared entity")
-    _run(parser, body)
+    return parser
 
 
-def _run(parser: expat.XMLParserType, body: bytes) -> None:
+def too_deep(parser: expat.XMLParserType, max_depth: int) -> XmlFault:
+    """For a document that is nested deeper than `max_depth` elements."""
+    return XmlFault(f"XML must be nested at most {max_depth} levels deep, got more at {_place(parser)}")
+
+
+def run(parser: expat.XMLParserType, body: bytes, *, max_bytes: int) -> None:
+    """Feeds the document to the parser's handlers. Raises as `parse` does, and what they raise."""
+    if len(body) > max_bytes:
+        raise XmlFault(f"XML must have at most {max_bytes} bytes, got {len(body)}")
     try:
         parser.Parse(body, True)
     except expat.ExpatError as error:
