@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +21,8 @@ from core.runtime.outcome import Outcome
 
 GROUP_ROWS = 50_000
 """Rows of a Parquet row group: what is in memory while pages are combined."""
+AHEAD = 4
+"""Pages on their way from the store: their answers, and unpacking them, wait for each other as little as may be."""
 
 
 class Drift(Exception):  # noqa: N818 - said of the pages
@@ -47,7 +51,7 @@ def combine(work: Work, pages: Container, datasets: Container, message: Combine)
             work.give_up(tx, run_id, str(drift))
         return work.done(run_id, failed=str(drift))
     blob = f"{run_id}/{side}.parquet"
-    body = parquet(columns, (_page(pages, row["blob"]) for row in listed))
+    body = parquet(columns, _batches(pages, columns, [row["blob"] for row in listed]))
     datasets.put(blob, body, kind="application/vnd.apache.parquet")
     rows = sum(row["rows"] for row in listed)
     with work.database.transaction() as tx:
@@ -103,24 +107,49 @@ def wanted_columns(job: ReportJob, side: str) -> list[str]:
     return [*(job.columns or ()), *([job.report.key] if job.report.key else []), *own]
 
 
-def _page(pages: Container, name: str) -> list[list[str | None]]:
+def _batches(pages: Container, columns: Sequence[str], names: Sequence[str]) -> Iterator[Any]:
+    """The pages in their order, as record batches."""
+    schema = _schema(columns)
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="pages") as pool:
+        coming: deque[Future[Any]] = deque()
+        try:
+            for name in names:
+                coming.append(pool.submit(_batch, pages, name, schema))
+                if len(coming) > AHEAD:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for page in coming:
+                page.cancel()
+
+
+def _batch(pages: Container, name: str, schema: Any) -> Any:
     kept = pages.get(name)
     if kept is None:
         raise LookupError(f"page {name}: must be there until its run is over, it is gone; retry the run from its fetch")
-    return unpacked(kept.body).values
+    values = unpacked(kept.body).values
+    return pa.record_batch([pa.array(column, pa.string()) for column in values], schema=schema)
 
 
-def parquet(columns: Sequence[str], pages: Iterator[list[list[str | None]]]) -> bytes:
-    """The dataset's bytes. Every column is text, as Analytics gives it; what a value means is the job's business."""
-    schema = pa.schema([(name, pa.string()) for name in columns])
+def _schema(columns: Sequence[str]) -> Any:
+    """Every column is text, as Analytics gives it; what a value means is the job's business."""
+    return pa.schema([(name, pa.string()) for name in columns])
+
+
+def parquet(columns: Sequence[str], batches: Iterable[Any]) -> bytes:
+    """The dataset's bytes."""
+    schema = _schema(columns)
     with tempfile.TemporaryFile() as file:
         with pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=False) as writer:
             held: list[Any] = []
-            for values in pages:
-                held.append(pa.record_batch([pa.array(column, pa.string()) for column in values], schema=schema))
-                if sum(len(batch) for batch in held) >= GROUP_ROWS:
+            rows = 0
+            for batch in batches:
+                held.append(batch)
+                rows += len(batch)
+                if rows >= GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held, schema))
-                    held = []
+                    held, rows = [], 0
             writer.write_table(pa.Table.from_batches(held, schema))
         file.seek(0)
         return file.read()
