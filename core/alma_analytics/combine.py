@@ -22,7 +22,9 @@ from core.runtime.outcome import Outcome
 GROUP_ROWS = 50_000
 """Rows of a Parquet row group: what is in memory while pages are combined."""
 AHEAD = 4
-"""Pages on their way from the store: their answers, and unpacking them, wait for each other as little as may be."""
+"""Pages on their way from the store while another one is unpacked. Unpacking in threads as well costs more than it
+gains: they hand Python's lock to and fro.
+"""
 
 
 class Drift(Exception):  # noqa: N818 - said of the pages
@@ -51,7 +53,8 @@ def combine(work: Work, pages: Container, datasets: Container, message: Combine)
             work.give_up(tx, run_id, str(drift))
         return work.done(run_id, failed=str(drift))
     blob = f"{run_id}/{side}.parquet"
-    body = parquet(columns, _batches(pages, columns, [row["blob"] for row in listed]))
+    bodies = _bodies(pages, [row["blob"] for row in listed])
+    body = parquet(columns, (unpacked(one).values for one in bodies))
     datasets.put(blob, body, kind="application/vnd.apache.parquet")
     rows = sum(row["rows"] for row in listed)
     with work.database.transaction() as tx:
@@ -107,14 +110,13 @@ def wanted_columns(job: ReportJob, side: str) -> list[str]:
     return [*(job.columns or ()), *([job.report.key] if job.report.key else []), *own]
 
 
-def _batches(pages: Container, columns: Sequence[str], names: Sequence[str]) -> Iterator[Any]:
-    """The pages in their order, as record batches."""
-    schema = _schema(columns)
+def _bodies(pages: Container, names: Sequence[str]) -> Iterator[bytes]:
+    """The pages' blobs in their order, some of them asked for ahead."""
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="pages") as pool:
-        coming: deque[Future[Any]] = deque()
+        coming: deque[Future[bytes]] = deque()
         try:
             for name in names:
-                coming.append(pool.submit(_batch, pages, name, schema))
+                coming.append(pool.submit(_body, pages, name))
                 if len(coming) > AHEAD:
                     yield coming.popleft().result()
             while coming:
@@ -124,29 +126,23 @@ def _batches(pages: Container, columns: Sequence[str], names: Sequence[str]) -> 
                 page.cancel()
 
 
-def _batch(pages: Container, name: str, schema: Any) -> Any:
+def _body(pages: Container, name: str) -> bytes:
     kept = pages.get(name)
     if kept is None:
         raise LookupError(f"page {name}: must be there until its run is over, it is gone; retry the run from its fetch")
-    values = unpacked(kept.body).values
-    return pa.record_batch([pa.array(column, pa.string()) for column in values], schema=schema)
+    return kept.body
 
 
-def _schema(columns: Sequence[str]) -> Any:
-    """Every column is text, as Analytics gives it; what a value means is the job's business."""
-    return pa.schema([(name, pa.string()) for name in columns])
-
-
-def parquet(columns: Sequence[str], batches: Iterable[Any]) -> bytes:
-    """The dataset's bytes."""
-    schema = _schema(columns)
+def parquet(columns: Sequence[str], pages: Iterable[list[list[str | None]]]) -> bytes:
+    """The dataset's bytes. Every column is text, as Analytics gives it; what a value means is the job's business."""
+    schema = pa.schema([(name, pa.string()) for name in columns])
     with tempfile.TemporaryFile() as file:
         with pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=False) as writer:
             held: list[Any] = []
             rows = 0
-            for batch in batches:
-                held.append(batch)
-                rows += len(batch)
+            for values in pages:
+                held.append(pa.record_batch([pa.array(column, pa.string()) for column in values], schema=schema))
+                rows += len(held[-1])
                 if rows >= GROUP_ROWS:
                     writer.write_table(pa.Table.from_batches(held, schema))
                     held, rows = [], 0

@@ -45,8 +45,10 @@ class Turn:
     page: int
     token: str | None
     tries: int
-    before: dict[str, Any] | None
-    """Columns and digest of the page before."""
+    digest: str | None
+    """Of the page before; None: this is the first one."""
+    columns: list[str]
+    """Its columns."""
 
 
 class Fetch:
@@ -80,19 +82,20 @@ class Fetch:
             report = opened.job.report if self._side == "main" else opened.job.other
             if report is None:
                 return Dead(f"run {self._run_id}: its job has no second report to fetch")
-            machine.open_stage(tx, self._run_id, self._stage, [names.ONLY], sealed=False)
-            tx.execute(SQL["put_fetch"], self._key)
+            if message.page == 1:  # later pages come only of a first one
+                machine.open_stage(tx, self._run_id, self._stage, [names.ONLY], sealed=False)
+                tx.execute(SQL["put_fetch"], self._key)
             row = tx.execute(SQL["get_fetch"], self._key).fetchone()
-            assert row is not None  # noqa: S101 - put a line above
-            if (message.round, message.page) != (row["round"], row["next_page"]):
+            if row is None or (message.round, message.page) != (row["round"], row["next_page"]):
                 return Done(summary={"run": self._run_id, "left": f"page {message.page} was dealt with before"})
             if row["calling"] and message.page > 1:
                 return self._new_round(tx, "the answer to a call was lost, and with it the report's cursor")
             if machine.begin_task(tx, self._run_id, self._stage, str(message.page)) is None:
                 return Done(summary={"run": self._run_id, "left": f"page {message.page} is settled"})
             tx.execute(SQL["begin_call"], self._key)
-            before = tx.execute(SQL["page_before"], {**self._key, "round": message.round, "page": message.page})
-            return Turn(report, message.round, message.page, row["token"], row["tries"], before.fetchone())
+            return Turn(
+                report, message.round, message.page, row["token"], row["tries"], row["digest"], row["columns"] or []
+            )
 
     def _call(self, turn: Turn) -> Outcome:
         report = turn.report
@@ -102,7 +105,7 @@ class Fetch:
                 limit=report.limit,
                 filter=report.filter,
                 token=turn.token,
-                known=tuple(turn.before["columns"]) if turn.before else (),
+                known=tuple(turn.columns),
             )
         except Fault as fault:
             return self._failed(turn, fault)
@@ -124,7 +127,7 @@ class Fetch:
         at: dict[str, Any] = {**self._key, "round": turn.round, "page": turn.page}
         digest = hashlib.sha256(msgspec.json.encode(page.rows)).hexdigest()
         machine.count(tx, self._run_id, requests=1)
-        if turn.before and page.rows and turn.before["digest"] == digest:
+        if page.rows and turn.digest == digest:
             return self._new_round(tx, f"page {turn.page} repeats page {turn.page - 1}")
         tx.execute(SQL["keep_page"], {**at, "rows": len(page.rows), "columns": columns, "digest": digest, "blob": blob})
         tx.execute(SQL["next_page"], {**self._key, "token": page.token})
@@ -149,14 +152,15 @@ class Fetch:
 
     def _failed(self, turn: Turn, fault: Fault) -> Outcome:
         """Which of Alma's answers mean what for a cursor that moves with every call it serves."""
-        reason = str(fault)
+        place = f"report {turn.report.path}"
+        reason = f"{place}, page {turn.page}: {str(fault).removeprefix(f'{place}: ')}"
         now = self._work.now()
         with self._work.database.transaction() as tx:
             if not self._mine(tx, turn):
                 return self._taken(turn)
             machine.count(tx, self._run_id, requests=1)
             if isinstance(fault, ReportFault):
-                self._work.give_up(tx, self._run_id, f"report {turn.report.path}, page {turn.page}: {reason}")
+                self._work.give_up(tx, self._run_id, reason)
                 outcome: Outcome = Done(summary={"run": self._run_id, "failed": reason})
             elif isinstance(fault, Threshold):  # refused before it was looked at: the cursor stays
                 if fault.daily:
@@ -167,17 +171,15 @@ class Fetch:
                 outcome = Retry(reason)
             elif turn.page > 1 and isinstance(fault, TokenExpired | Transient):
                 outcome = self._new_round(tx, reason)
+            elif turn.tries + 1 >= TRIES:
+                self._work.give_up(tx, self._run_id, f"{reason} ({TRIES} tries)")
+                outcome = Done(summary={"run": self._run_id, "failed": reason})
             else:
                 outcome = self._again(tx, turn, reason, now + timedelta(seconds=min(300, 2 ** (turn.tries + 1))))
         return outcome
 
     def _again(self, tx: Tx, turn: Turn, reason: str, when: datetime) -> Outcome:
         """The same page, later."""
-        if turn.tries + 1 >= TRIES and "THRESHOLD" not in reason:
-            self._work.give_up(
-                tx, self._run_id, f"report {turn.report.path}, page {turn.page}: {TRIES} tries: {reason}"
-            )
-            return Done(summary={"run": self._run_id, "failed": reason})
         tx.execute(SQL["end_call"], {**self._key, "reason": reason})
         self._send(tx, self._message, not_before=when, name=f"try-{turn.tries + 1}")
         return Done(summary={"run": self._run_id, "page": turn.page, "again": reason})

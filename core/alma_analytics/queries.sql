@@ -9,7 +9,13 @@ select pg_try_advisory_xact_lock(hashtextextended(%(what)s, 0)) as mine,
 insert into alma.fetch (run_id, side) values (%(run_id)s, %(side)s) on conflict do nothing;
 
 -- name: get_fetch
-select round, next_page, token, calling, tries from alma.fetch where run_id = %(run_id)s and side = %(side)s for update;
+-- With what is kept of the page before the next one.
+select here.round, here.next_page, here.token, here.calling, here.tries, last.digest, last.columns
+from alma.fetch as here
+left join alma.page as last
+  on last.run_id = here.run_id and last.side = here.side and last.round = here.round and last.page = here.next_page - 1
+where here.run_id = %(run_id)s and here.side = %(side)s
+for update of here;
 
 -- name: begin_call
 -- From here the cursor may move: whoever finds `calling` set, with nobody at it, knows that an answer was lost.
@@ -34,10 +40,6 @@ update alma.fetch
 set round = round + 1, next_page = 1, token = null, calling = false, tries = 0, reason = %(reason)s
 where run_id = %(run_id)s and side = %(side)s
 returning round;
-
--- name: page_before
-select digest, columns from alma.page
-where run_id = %(run_id)s and side = %(side)s and round = %(round)s and page = %(page)s - 1;
 
 -- name: rows_so_far
 select coalesce(sum(rows), 0)::bigint as rows from alma.page

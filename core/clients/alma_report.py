@@ -46,11 +46,11 @@ def read_page(body: bytes, known: tuple[str, ...] = ()) -> Page:
     try:
         run(found.parser, body, max_bytes=MAX_BYTES)
     except XmlFault as error:
-        raise ReportFault(f"report: {error}") from error
+        raise ReportFault(str(error)) from error
     if not found.result:
-        raise ReportFault(f"report: the answer must be a QueryResult, got {found.root or 'nothing'}")
+        raise ReportFault(f"the answer must be a QueryResult, got {found.root or 'nothing'}")
     if found.finished not in {"true", "false"}:
-        raise ReportFault(f"report: IsFinished must be true or false, got {found.finished!r}")
+        raise ReportFault(f"IsFinished must be true or false, got {found.finished!r}")
     names, columns = _columns(found, known)
     rows = [_row(row, names, number) for number, row in enumerate(found.rows, 1)]
     return Page(columns=columns, rows=rows, finished=found.finished == "true", token=found.token.strip() or None)
@@ -69,7 +69,7 @@ def _columns(found: _Reader, known: tuple[str, ...]) -> tuple[dict[str, None], t
 def _row(row: dict[str, str | None], names: dict[str, None], number: int) -> tuple[str | None, ...]:
     if not row.keys() <= names.keys():
         odd = min(row.keys() - names)
-        raise ReportFault(f"report: row {number} has {odd}, and the report has only {len(names)} columns")
+        raise ReportFault(f"row {number} has {odd}, and the report has only {len(names)} columns")
     return tuple(map(row.get, names))
 
 
@@ -91,7 +91,7 @@ def distinct(headings: list[str]) -> tuple[str, ...]:
 def _number(name: str) -> int:
     match = _COLUMN.fullmatch(name)
     if match is None or int(match[1]) >= MAX_COLUMNS:
-        raise ReportFault(f"report: a column must be Column0 to Column{MAX_COLUMNS - 1}, got {name[:80]!r}")
+        raise ReportFault(f"a column must be Column0 to Column{MAX_COLUMNS - 1}, got {name[:80]!r}")
     return int(match[1])
 
 
@@ -100,8 +100,10 @@ class _Reader:
     parser calls nothing else for them. They hold only text, so depth is counted outside of them.
     """
 
-    __slots__ = ("_depth", "_null", "_open", "_row", "_text", "finished", "headings", "parser", "result", "root", "rows",
-                 "token")  # fmt: skip
+    __slots__ = (
+        *("_depth", "_null", "_open", "_row", "_text"),
+        *("finished", "headings", "parser", "result", "root", "rows", "token"),
+    )
 
     def __init__(self) -> None:
         self.root = ""
@@ -120,7 +122,7 @@ class _Reader:
 
     def _start(self, tag: str, attrs: dict[str, str]) -> None:
         if self._open:
-            raise ReportFault(f"report: {self._open} must hold text, got <{local(tag)}> in it")
+            raise ReportFault(f"{self._open} must hold text, got <{local(tag)}> in it")
         if self._row is None:
             self._outside(local(tag), attrs)
             return
@@ -155,7 +157,7 @@ class _Reader:
         name, row = self._open, self._row
         if name and row is not None:
             if name in row:
-                raise ReportFault(f"report: row {len(self.rows) + 1} has {name} twice")
+                raise ReportFault(f"row {len(self.rows) + 1} has {name} twice")
             row[name] = None if self._null else self._text
             self._open = ""
             return

@@ -21,7 +21,6 @@ Tx = psycopg.Connection[dict[str, Any]]
 RunState = Literal["running", "parked", "done", "failed"]
 
 _SQL: Final = named("core.jobs", "queries.sql")
-_OPEN: Final = ("running", "parked")
 _REASON_CHARACTERS: Final = 2_000
 
 
@@ -207,11 +206,7 @@ def reset_stage(tx: Tx, run_id: str, stage: str, *, round: int | None = None) ->
 def add_task(tx: Tx, run_id: str, stage: str, task: str) -> bool:
     """One more task of an unsealed stage. False: it was there, or the stage takes no more."""
     _lock(tx, run_id)
-    values = {"run_id": run_id, "stage": stage, "task": task}
-    if not _moved(tx, "add_task", values):
-        return False
-    tx.execute(_SQL["count_task"], values)
-    return True
+    return _moved(tx, "add_task", {"run_id": run_id, "stage": stage, "task": task})
 
 
 def begin_task(tx: Tx, run_id: str, stage: str, task: str, *, over: bool = False) -> Task | None:
@@ -220,9 +215,8 @@ def begin_task(tx: Tx, run_id: str, stage: str, task: str, *, over: bool = False
     A parked run is not over: look at `find(…).parked_until` first. A task that runs already is begun again, for its
     first worker may be dead; two at once must do no harm, and only one of them will settle it.
     """
-    if lock(tx, run_id) not in _OPEN and not over:
-        return None
-    row = tx.execute(_SQL["begin_task"], {"run_id": run_id, "stage": stage, "task": task}).fetchone()
+    _lock(tx, run_id)
+    row = tx.execute(_SQL["begin_task"], {"run_id": run_id, "stage": stage, "task": task, "over": over}).fetchone()
     return None if row is None else msgspec.convert(row, Task)
 
 
@@ -275,9 +269,7 @@ def _settle(
         _lock(tx, run_id)
     values = {"run_id": run_id, "stage": stage, "task": task, "state": state, "reason": reason, "requests": requests,
               "result": None if result is None else Jsonb(dict(result))}  # fmt: skip
-    if not _moved(tx, "settle_task", values):
-        return _NOT_MOVED
-    return _finish(tx, "settle_in_stage", values)
+    return _finish(tx, "settle_task", values)
 
 
 def _kept(reason: str) -> str:

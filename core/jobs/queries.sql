@@ -82,18 +82,20 @@ from jobs.stage
 where run_id = %(run_id)s and stage = %(stage)s;
 
 -- name: add_task
--- Only to a stage that still takes tasks.
-insert into jobs.task (run_id, stage, task)
-select run_id, stage, %(task)s
-from jobs.stage
-where run_id = %(run_id)s and stage = %(stage)s and not sealed
-on conflict (run_id, stage, task) do nothing
-returning task;
-
--- name: count_task
+-- Only to a stage that still takes tasks, which counts it.
+with added as (
+  insert into jobs.task (run_id, stage, task)
+  select run_id, stage, %(task)s
+  from jobs.stage
+  where run_id = %(run_id)s and stage = %(stage)s and not sealed
+  on conflict (run_id, stage, task) do nothing
+  returning task
+)
 update jobs.stage
 set tasks = tasks + 1
-where run_id = %(run_id)s and stage = %(stage)s;
+from added
+where stage.run_id = %(run_id)s and stage.stage = %(stage)s
+returning stage.stage;
 
 -- name: seal_stage
 update jobs.stage
@@ -104,33 +106,39 @@ where run_id = %(run_id)s and stage = %(stage)s and not sealed
 returning state;
 
 -- name: begin_task
+-- `over`: also when its run is over.
 update jobs.task
 set state = 'running', attempt = attempt + 1, started_at = clock_timestamp()
 from jobs.stage
 where task.run_id = %(run_id)s and task.stage = %(stage)s and task.task = %(task)s
   and task.state in ('waiting', 'running')
   and stage.run_id = task.run_id and stage.stage = task.stage
+  and (%(over)s or exists (
+    select from jobs.run
+    where run.run_id = task.run_id and run.state in ('running', 'parked')
+  ))
 returning task.run_id, task.stage, task.task, task.state, task.attempt, stage.round, task.started_at,
           task.finished_at, task.requests, task.result, task.reason;
 
 -- name: settle_task
--- `state` is done or failed; a task is settled once.
-update jobs.task
-set state = %(state)s, finished_at = clock_timestamp(), requests = requests + %(requests)s, result = %(result)s,
-    reason = %(reason)s
-where run_id = %(run_id)s and stage = %(stage)s and task = %(task)s
-  and state in ('waiting', 'running')
-returning task;
-
--- name: settle_in_stage
--- The one whose task makes settled equal to tasks of a sealed stage ends the stage.
+-- `state` is done or failed; a task is settled once. The one that makes settled equal to tasks of a sealed stage ends the
+-- stage.
+with moved as (
+  update jobs.task
+  set state = %(state)s, finished_at = clock_timestamp(), requests = requests + %(requests)s, result = %(result)s,
+      reason = %(reason)s
+  where run_id = %(run_id)s and stage = %(stage)s and task = %(task)s
+    and state in ('waiting', 'running')
+  returning task
+)
 update jobs.stage
 set settled = settled + 1,
     failed = failed + case %(state)s when 'failed' then 1 else 0 end,
     state = case when sealed and settled + 1 = tasks then 'done' else state end,
     done_at = case when sealed and settled + 1 = tasks then clock_timestamp() end
-where run_id = %(run_id)s and stage = %(stage)s and state = 'open'
-returning state;
+from moved
+where stage.run_id = %(run_id)s and stage.stage = %(stage)s and stage.state = 'open'
+returning stage.state;
 
 -- name: reset_stage
 -- The next round of a stage that is not done; null for `round` means whatever round it is in.
@@ -196,8 +204,10 @@ limit 1
 for update skip locked;
 
 -- name: drop_message
+-- Nobody waits until it is on disk: a row that comes back after a crash is sent once more, as after any kill here.
 delete from jobs.outbox
-where id = %(id)s;
+where id = %(id)s
+returning set_config('synchronous_commit', 'off', true);
 
 -- name: left_messages
 -- Runs whose messages nobody sent for a while: their flusher died.

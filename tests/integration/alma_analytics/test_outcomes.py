@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from core.alma_analytics.fetch import ROW_LIMIT
+from core.clients.alma import Page, ReportFault
 from core.messages.alma_analytics import Change, ReportJob, Rule
 from core.runtime.outcome import Done
 from tests.integration.alma_analytics.test_runs import JOB, library, rows_of
@@ -155,3 +156,17 @@ def test_a_letter_that_may_have_left_long_ago_is_not_sent_again(database: Databa
     (task,) = rows_of(database, "select state, reason from jobs.task where stage = 'notify'")
     assert task["state"] == "failed"
     assert "may have left" in task["reason"]
+
+
+def test_a_reason_names_report_and_page_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(database, Weather())
+    library(world, items=4)
+
+    def answered(*_: Any, path: str, **__: Any) -> Page:  # as core.clients.alma words it
+        raise ReportFault(f"report {path}: 400 GENERAL_ERROR Path not found ({path})")
+
+    monkeypatch.setattr(world.alma, "report_page", answered)
+    run = finished(world, database, JOB)
+    assert run["error"] in {
+        f"report {path}, page 1: 400 GENERAL_ERROR Path not found ({path})" for path in (AUDIT, REMOTE)
+    }
