@@ -1,5 +1,6 @@
 """`./millrace alma`: report jobs, their runs, and what came of every record."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +16,9 @@ SHOWN = 100
 app = typer.Typer(
     help="Report jobs, their runs, and what came of every record. Next: ./millrace alma jobs list", no_args_is_help=True
 )
-jobs_app = typer.Typer(help="Report jobs: list, apply, run. Next: ./millrace alma jobs list", no_args_is_help=True)
+jobs_app = typer.Typer(
+    help="Report jobs: list, apply, run, remove. Next: ./millrace alma jobs list", no_args_is_help=True
+)
 app.add_typer(jobs_app, name="jobs")
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="As ./millrace alma runs shows it.")]
@@ -33,7 +36,7 @@ def list_(json: Json = False) -> None:
     if found:
         rows: list[list[object]] = [
             [one.name, one.schedule if one.enabled else "off", one.time_zone, _minute(one.next_slot), one.last_run,
-             one.last_state, one.problem]
+             one.last_state, one.problem or (f"waits for {one.waits_for}" if one.waits_for else None)]
             for one in found
         ]  # fmt: skip
         screen.table(["job", "schedule", "zone", "next (UTC)", "last run", "state", "problem"], rows)
@@ -76,6 +79,27 @@ def run(
         begun = system.run(name, dry_run=dry_run)
     screen.document(begun)
     screen.text(f"{begun.run_id} is begun; next: ./millrace wait, then ./millrace alma show {begun.run_id}")
+
+
+@jobs_app.command()
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Jobs.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove report jobs for good, all or none; their runs stay. Next: alma jobs list."""
+    from localcloud.session.alma import alma
+
+    screen = Screen(json=json)
+    listed = ", ".join(names)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter(f"remove {listed}, for good: nobody is there to ask; say --yes")
+        typer.confirm(f"remove {listed}?", abort=True, err=True)
+    with alma(local_stack()) as system:
+        done = system.remove(names)
+    screen.document(done)
+    screen.text(f"removed   {', '.join(done.removed)}; next: ./millrace alma jobs list")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from xml.parsers import expat
 import msgspec
 from psycopg.types.json import Jsonb
 
+from core.alma_analytics.names import SYSTEM
 from core.alma_analytics.schedule import ScheduleError, check_cron, check_zone, next_slot
 from core.alma_analytics.shape import Fault, faults, shown
 from core.jobs.machine import Tx
@@ -49,6 +50,20 @@ class Wrong(NamedTuple):
         return f"row {self.row}{name}: {self.field or 'the row'} must be {self.must}, got {self.got}"
 
 
+class UnderWay(NamedTuple):
+    """A run that is not over."""
+
+    run_id: str
+    state: str
+    created_at: datetime
+    parked_until: datetime | None
+
+    def __str__(self) -> str:
+        """For people."""
+        until = f" until {self.parked_until:%Y-%m-%d %H:%M}" if self.parked_until else ""
+        return f"{self.run_id} is {self.state}{until}, begun {self.created_at:%Y-%m-%d %H:%M} (UTC)"
+
+
 def validate(rows: Sequence[object]) -> list[Wrong]:
     """Everything wrong with the jobs of a file, in order of rows; empty: `jobs_of` will take them."""
     names = [_text(row, "name") if isinstance(row, Mapping) else "" for row in rows]
@@ -75,6 +90,20 @@ def apply(tx: Tx, job: ReportJob, now: datetime) -> Applied:
     values = {"name": job.name, "job": Jsonb(msgspec.to_builtins(job)), "next_slot": first}
     row = tx.execute(SQL["apply_job"], values).fetchone()
     return "unchanged" if row is None else "created" if row["created"] else "changed"
+
+
+def under_way(tx: Tx, name: str, *, but: str = "") -> UnderWay | None:
+    """The job's run that is not over (not the run `but`). Until the transaction ends nobody else begins one of it, has
+    one go on, or removes the job: two runs of one job would change the same records, the older one's data last.
+    """
+    tx.execute(SQL["lock_job"], {"name": name})
+    row = tx.execute(SQL["open_run"], {"system": SYSTEM, "name": name, "but": but}).fetchone()
+    return None if row is None else UnderWay(**row)
+
+
+def remove(tx: Tx, name: str) -> bool:
+    """The job is gone, its runs stay as they are. False: there was none."""
+    return tx.execute(SQL["remove_job"], {"name": name}).fetchone() is not None
 
 
 def find(tx: Tx, name: str) -> ReportJob | None:

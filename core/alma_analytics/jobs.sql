@@ -24,14 +24,48 @@ select job
 from alma.report_job
 where name = %(name)s;
 
+-- name: lock_job
+-- Whoever begins a run of the job, has one go on or removes the job waits for whoever does so already.
+select name
+from alma.report_job
+where name = %(name)s
+for update;
+
+-- name: open_run
+-- The job's run that is not over, but for one; the oldest, should there be more.
+select run_id, state, created_at, parked_until
+from jobs.run
+where system = %(system)s and job = %(name)s and finished_at is null and run_id <> %(but)s
+order by created_at
+limit 1;
+
+-- name: remove_job
+delete from alma.report_job
+where name = %(name)s
+returning name;
+
 -- name: take_due
--- The job that is due the longest. One that another scheduler has in hand is passed over.
+-- The job that is due the longest. One that another scheduler has in hand is passed over, and one whose last run is not
+-- over: its slot stays due until then.
 select name, job, next_slot
 from alma.report_job
 where next_slot <= %(now)s
+  and not exists (
+    select from jobs.run
+    where run.system = %(system)s and run.job = report_job.name and run.finished_at is null
+  )
 order by next_slot, name
 limit 1
 for update skip locked;
+
+-- name: due_and_waiting
+-- Jobs that are due and whose last run is not over, each with that run.
+select report_job.name, min(run.run_id) as run_id
+from alma.report_job
+join jobs.run on run.system = %(system)s and run.job = report_job.name and run.finished_at is null
+where report_job.next_slot <= %(now)s
+group by report_job.name
+order by report_job.name;
 
 -- name: set_next
 update alma.report_job

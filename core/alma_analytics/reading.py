@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -35,6 +35,8 @@ class JobLine(msgspec.Struct, kw_only=True):
     """Why the scheduler gave it up."""
     last_run: str | None
     last_state: str | None
+    waits_for: str | None
+    """A run of its own that must be over before the slot that is due begins."""
 
 
 class RunLine(msgspec.Struct, kw_only=True):
@@ -123,7 +125,8 @@ class Whole(msgspec.Struct, kw_only=True):
 
 def jobs(tx: Tx) -> list[JobLine]:
     """All report jobs by name."""
-    return msgspec.convert(tx.execute(SQL["jobs"], {"system": names.SYSTEM}).fetchall(), list[JobLine])
+    values = {"system": names.SYSTEM, "now": datetime.now(UTC)}
+    return msgspec.convert(tx.execute(SQL["jobs"], values).fetchall(), list[JobLine])
 
 
 def runs(tx: Tx, *, job: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:

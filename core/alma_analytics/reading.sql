@@ -4,7 +4,10 @@
 -- Each with its latest run.
 select report_job.name, report_job.job ->> 'schedule' as schedule, report_job.job ->> 'time_zone' as time_zone,
        (report_job.job ->> 'enabled')::boolean as enabled, (report_job.job ->> 'dry_run')::boolean as dry_run,
-       report_job.next_slot, report_job.problem, last.run_id as last_run, last.state as last_state
+       report_job.next_slot, report_job.problem, last.run_id as last_run, last.state as last_state,
+       (select min(run_id) from jobs.run
+        where system = %(system)s and job = report_job.name and finished_at is null
+          and report_job.next_slot <= %(now)s) as waits_for
 from alma.report_job
 left join lateral (
   select run_id, state

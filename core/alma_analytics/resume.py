@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from core.alma_analytics import names
+from core.alma_analytics import jobs, names
 from core.jobs import machine
 from core.jobs.machine import Run, Stage, Task, Tx
 from core.jobs.outbox import Putting
@@ -155,6 +155,11 @@ def resume(tx: Tx, outbox: Putting, run_id: str, *, traceparent: str) -> Plan:
     run = machine.find(tx, run_id)
     if run is None or run.system != names.SYSTEM:
         raise NotResumable(f"run {run_id!r}: must be one that was started; see ./millrace alma runs")
+    if other := jobs.under_way(tx, run.job, but=run_id):
+        raise NotResumable(
+            f"run {run_id}: must be the only run of {run.job} that is not over, {other}; wait until it is: "
+            f"./millrace alma show {other.run_id}"
+        )
     rows = tx.execute(SQL["cursors"], {"run_id": run_id}).fetchall()
     cursors: dict[Side, Cursor] = {row["side"]: Cursor(row["round"], row["next_page"]) for row in rows}
     made = plan(run, machine.stages(tx, run_id), machine.tasks(tx, run_id), cursors)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from core.alma_analytics import names
+from core.alma_analytics import jobs, names
 from core.alma_analytics.jobs import SQL
 from core.alma_analytics.schedule import ScheduleError, due_slot, next_slot
 from core.clients.faults import Fault
@@ -48,11 +48,15 @@ class Ticked:
     started: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     """Jobs that were given up, and runs whose message waits for the sweep, with the reason."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Jobs that are due, and the run of theirs that must be over first."""
     unsent: bool = False
 
 
 class Scheduler:
-    """Starts what is due. Any number of them may work at once: a due job is one's at a time, a slot has one run."""
+    """Starts what is due. Any number of them may work at once: a due job is one's at a time, a slot has one run, and a
+    job has one run at a time. A slot that comes while the last run is still going stays due until that one is over.
+    """
 
     def __init__(
         self, database: Database, outbox: Outbox, *, traceparent: str, now: Callable[[], datetime],
@@ -67,8 +71,11 @@ class Scheduler:
         done = Ticked()
         while self._time_left():
             with self._database.transaction() as tx:
-                row = tx.execute(SQL["take_due"], {"now": self._now()}).fetchone()
+                due = {"now": self._now(), "system": names.SYSTEM}
+                row = tx.execute(SQL["take_due"], due).fetchone()
                 if row is None:
+                    waiting = tx.execute(SQL["due_and_waiting"], due).fetchall()
+                    done.waiting = {one["name"]: one["run_id"] for one in waiting}
                     return done
                 run_id = self._one(tx, row, done)
             if run_id:
@@ -78,6 +85,8 @@ class Scheduler:
     def _one(self, tx: Tx, row: dict[str, Any], done: Ticked) -> str:
         """The run that was started, or ""."""
         name, now = row["name"], self._now()
+        if jobs.under_way(tx, name):  # begun since this job was chosen: the next look passes it over
+            return ""
         try:
             job = msgspec.convert(row["job"], ReportJob)
             slot, following = _slots(job, row["next_slot"], now)

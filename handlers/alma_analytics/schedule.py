@@ -39,5 +39,5 @@ def handle(tick: TimerTick, context: Context[Base]) -> Outcome:  # noqa: ARG001 
         return Retry(f"started {', '.join(ticked.started)}; messages wait for the sweep: {ticked.problems}")
     return Done(
         counts={"in": len(ticked.started), "dead": len(ticked.problems)},
-        summary={"started": ticked.started, "problems": ticked.problems},
+        summary={"started": ticked.started, "waiting": ticked.waiting, "problems": ticked.problems},
     )

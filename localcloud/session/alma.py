@@ -6,7 +6,7 @@ database role `alma_operator`, with the right to send to the queues, takes their
 
 import gzip
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -50,6 +50,12 @@ class Applied(msgspec.Struct, kw_only=True):
     created: list[str]
     changed: list[str]
     unchanged: list[str]
+
+
+class Removed(msgspec.Struct, kw_only=True):
+    """`./millrace alma jobs remove --json`: names."""
+
+    removed: list[str]
 
 
 class Begun(msgspec.Struct, kw_only=True):
@@ -127,6 +133,18 @@ class Alma:
                 done[jobs.apply(tx, job, datetime.now(UTC))].append(job.name)
         return msgspec.convert(done, Applied)
 
+    def remove(self, wanted: Sequence[str]) -> Removed:
+        """Removes jobs, all of them or none; their runs, and what came of them, stay."""
+        with self._database.transaction() as tx:
+            for name in sorted(set(wanted)):  # in one order: two that remove the same wait for each other
+                if going := jobs.under_way(tx, name):
+                    raise LocalCloudError(
+                        f"job {name!r}: must have no run under way, {going}; wait until it is over, nothing was removed"
+                    )
+                if not jobs.remove(tx, name):
+                    raise _unknown(name)
+        return Removed(removed=list(dict.fromkeys(wanted)))
+
     def run(self, name: str, *, dry_run: bool) -> Begun:
         """Begins a run of the job now."""
         now = datetime.now(UTC)
@@ -134,7 +152,12 @@ class Alma:
         with self._database.transaction() as tx:
             job = jobs.find(tx, name)
             if job is None:
-                raise LocalCloudError(f"job {name!r}: must be one that was applied; see ./millrace alma jobs list")
+                raise _unknown(name)
+            if going := jobs.under_way(tx, name):
+                raise LocalCloudError(
+                    f"job {name!r}: must have no run under way, {going}; wait until it is over, or have it go on: "
+                    f"./millrace alma retry {going.run_id}"
+                )
             if dry_run:
                 job = msgspec.structs.replace(job, dry_run=True)
             begun = starting.begin(
@@ -243,6 +266,10 @@ def _pages(
         return None
 
     return read
+
+
+def _unknown(job: str) -> LocalCloudError:
+    return LocalCloudError(f"job {job!r}: must be one that was applied; see ./millrace alma jobs list")
 
 
 def _trace() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from email import policy
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -104,3 +105,17 @@ def test_a_run_that_stopped_is_told_of_and_goes_on_when_its_report_is_mended(clo
     assert cloud.run(*WAIT).returncode == 0
     assert latest(cloud)["state"] == "done"
     assert len(letters(cloud)) == told + 2
+
+
+def test_a_job_is_removed_when_somebody_says_yes(cloud: Project, first: Any) -> None:
+    file = cloud.root / "jobs.yaml"
+    file.write_text(yaml.safe_dump([msgspec.to_builtins(sample_job()) | {"name": "for-a-day"}]))
+    cloud.json("alma", "jobs", "apply", str(file))
+    refused = cloud.run("alma", "jobs", "remove", "for-a-day")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    assert cloud.json("alma", "jobs", "remove", "for-a-day", "--yes") == {"removed": ["for-a-day"]}
+    assert [job["name"] for job in cloud.json("alma", "jobs", "list")["jobs"]] == [sample_job().name]
+    again = cloud.run("alma", "jobs", "remove", "for-a-day", "--yes")
+    assert again.returncode == 1
+    assert "must be one that was applied" in again.stderr

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from psycopg.types.json import Jsonb
 
-from core.alma_analytics import reading, resume
+from core.alma_analytics import jobs, reading, resume, starting
 from core.jobs import machine
 from localcloud.session.alma import Alma, StoredPage, WrongJobsError, read_jobs
 from localcloud.session.local import LocalCloudError
@@ -95,6 +95,42 @@ def test_a_person_begins_a_run_that_updates_nothing(here: Here) -> None:
     assert [job.last_run for job in here.alma.jobs()] == [begun.run_id]
     with pytest.raises(LocalCloudError, match="job 'unknown': must be one that was applied"):
         here.alma.run("unknown", dry_run=False)
+
+
+def test_a_job_has_one_run_at_a_time(here: Here) -> None:
+    run_id = here.begun(schedule="* * * * *")
+    with pytest.raises(LocalCloudError, match=rf"must have no run under way, {run_id} is running, begun 20") as refused:
+        here.alma.run("overdue-items", dry_run=True)
+    assert f"./millrace alma retry {run_id}" in str(refused.value)
+    with here.database.transaction() as tx:
+        tx.execute("update alma.report_job set next_slot = now() - interval '1 minute'")
+        assert [job.waits_for for job in reading.jobs(tx)] == [run_id]
+        machine.fail(tx, run_id, "no such report")
+        assert [job.waits_for for job in reading.jobs(tx)] == [None]
+        job = jobs.find(tx, "overdue-items")
+        assert job is not None
+        starting.begin(tx, here.queues.outbox, job, run_id="the-second", slot=datetime.now(UTC), trigger="person",
+                       traceparent=TRACE)  # fmt: skip
+    with pytest.raises(LocalCloudError, match="the only run of overdue-items that is not over, the-second is running"):
+        here.alma.retry(run_id)
+    assert here.alma.show(run_id, which="all").run.state == "failed"
+
+
+def test_jobs_are_removed_all_or_none_and_their_runs_stay(here: Here) -> None:
+    here.alma.apply(here.file(row(), row(name="second"), row(name="third")))
+    run_id = here.alma.run("second", dry_run=False).run_id
+    for names, got in (
+        (["third", "overdue-item"], "job 'overdue-item': must be one that was applied"),
+        (["third", "second"], f"job 'second': must have no run under way, {run_id} is running"),
+    ):
+        with pytest.raises(LocalCloudError, match=got):
+            here.alma.remove(names)
+    assert len(here.alma.jobs()) == 3
+    with here.database.transaction() as tx:
+        machine.finish(tx, run_id)
+    assert here.alma.remove(["third", "second", "third"]).removed == ["third", "second"]
+    assert [job.name for job in here.alma.jobs()] == ["overdue-items"]
+    assert here.alma.show(run_id, which="all").run.job == "second"
 
 
 def test_runs_are_listed_by_job_and_state(here: Here) -> None:

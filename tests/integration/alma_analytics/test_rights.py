@@ -71,3 +71,6 @@ def test_people_apply_run_show_and_retry(database: Database, tmp_path: Path) -> 
     alma.retry(run_id)
     assert alma.show(run_id, which="all").run.state == "running"
     assert [job.name for job in alma.jobs()] == ["overdue-items"]
+    with database.transaction() as tx:
+        machine.fail(tx, run_id, "again")
+    assert alma.remove(["overdue-items"]).removed == ["overdue-items"]

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ from core.alma_analytics.starting import Scheduler, Ticked
 from core.alma_analytics.sweeping import Sweep
 from core.jobs import machine
 from core.messages.alma_analytics import ReportJob
+from localcloud.session.alma import Alma
+from localcloud.session.local import LocalCloudError
 from tests.integration.alma_analytics.queues import TRACE, Queues
 from tests.postgres import Database
 from tests.unit.alma_analytics.rows import row
@@ -185,3 +188,54 @@ def test_many_sweeps_at_once_ask_once(database: Database) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert [asked for some in pool.map(one, range(8)) for asked in some] == [run_id]
     assert queues[names.CLEANUP].ids == [f"{run_id}/clean-up"]
+
+
+def test_a_slot_that_comes_while_the_last_run_goes_on_waits_and_then_runs_once(database: Database) -> None:
+    queues = Queues(database)
+    apply(database, job(), job(name="another"), now=MORNING - timedelta(hours=1))
+    first = "overdue-items-20261126T0600Z"
+    assert first in tick(database, queues, MORNING).started
+    with database.transaction() as tx:
+        machine.park(tx, first, MORNING + timedelta(days=5), "DAILY_THRESHOLD")
+        machine.finish(tx, "another-20261126T0600Z")
+    ticked = tick(database, queues, MORNING + timedelta(days=1))
+    assert ticked.started == ["another-20261127T0600Z"]  # which waits for nobody
+    assert ticked.waiting == {"overdue-items": first}
+    assert ticked.problems == {}
+    later = MORNING + timedelta(days=3, hours=2)
+    assert tick(database, queues, later).waiting["overdue-items"] == first
+    with database.transaction() as tx:
+        machine.fail(tx, first, "given up")
+        machine.finish(tx, "another-20261127T0600Z")
+    ticked = tick(database, queues, later)
+    assert "overdue-items-20261129T0600Z" in ticked.started  # the latest of three, once
+    assert ticked.waiting == {}
+    assert next_of(database) == MORNING + timedelta(days=4)
+
+
+def test_a_person_and_schedulers_at_once_begin_one_run(database: Database, tmp_path: Path) -> None:
+    queues, gate = Queues(database), threading.Barrier(8)
+    file = tmp_path / "jobs.json"
+    for lap in range(5):
+        name = f"job-{lap}"
+        file.write_bytes(msgspec.json.encode([row(name=name, schedule="0 7 * * *")]))
+        people = Alma(database, queues.outbox, lambda _: None)
+        people.apply(file)
+        with database.transaction() as tx:
+            tx.execute("update alma.report_job set next_slot = %s where name = %s", [MORNING, name])
+
+        def one(number: int, people: Alma = people, name: str = name) -> int:
+            gate.wait(30)
+            if number % 2:
+                return len(tick(database, queues, MORNING).started)
+            try:
+                people.run(name, dry_run=False)
+            except LocalCloudError:
+                return 0
+            return 1
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(one, range(8))) == 1
+        with database.transaction() as tx:
+            machine.finish(tx, runs(database)[-1])
+        people.remove([name])  # the slot may be due still
