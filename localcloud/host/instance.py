@@ -39,6 +39,7 @@ class Instance:
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._process: asyncio.subprocess.Process | None = None
         self._commands: asyncio.WriteTransport | None = None
+        self._unsent: list[bytes] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.exited = asyncio.Event()
         self.functions: list[dict[str, Any]] = []
@@ -73,11 +74,11 @@ class Instance:
         finally:
             os.close(read_commands)
             os.close(write_answers)
-        answers = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answers), os.fdopen(read_answers, "rb"))
+        answers = _Answers(self._take)
+        await loop.connect_read_pipe(lambda: answers, os.fdopen(read_answers, "rb"))
         self._commands, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(write_commands, "wb"))
         lines = loop.create_task(self._read_lines())
-        self._tasks = [lines, loop.create_task(self._read_answers(answers, lines))]
+        self._tasks = [lines, loop.create_task(self._until_it_ends(answers, lines))]
         try:
             ready = await asyncio.wait_for(asyncio.shield(self._ready), _START_S)
         except (TimeoutError, InstanceDiedError) as error:
@@ -102,8 +103,7 @@ class Instance:
         self._waiting[command["id"]] = future
         self._written[command["id"]] = written
         try:
-            body = json.dumps({"type": "invoke", **command}).encode()
-            self._commands.write(struct.pack(">I", len(body)) + body)
+            self._send({"type": "invoke", **command})
             answer = await future
             await written.wait()
             return answer
@@ -111,11 +111,22 @@ class Instance:
             self._waiting.pop(command["id"], None)
             self._written.pop(command["id"], None)
 
+    def _send(self, command: dict[str, Any]) -> None:
+        """Commands of one turn of the loop leave together, as the messages they are about came."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        body = json.dumps(command).encode()
+        self._unsent.append(struct.pack(">I", len(body)) + body)
+
+    def _flush(self) -> None:
+        frames, self._unsent = b"".join(self._unsent), []
+        if self._commands is not None:
+            self._commands.write(frames)
+
     async def stop(self, grace_s: float) -> None:
         """Lets it finish what it has in hand, for `grace_s` at most, then ends it."""
         if self._commands is not None and not self.exited.is_set():
-            body = b'{"type": "stop"}'
-            self._commands.write(struct.pack(">I", len(body)) + body)
+            self._send({"type": "stop"})
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.exited.wait(), grace_s)
         await self.kill()
@@ -130,12 +141,8 @@ class Instance:
         if self._commands is not None:
             self._commands.close()
 
-    async def _read_answers(self, answers: asyncio.StreamReader, lines: asyncio.Task[None]) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                size = struct.unpack(">I", await answers.readexactly(4))[0]
-                message: dict[str, Any] = json.loads(await answers.readexactly(size))
-                self._take(message)
+    async def _until_it_ends(self, answers: _Answers, lines: asyncio.Task[None]) -> None:
+        await answers.ended.wait()
         assert self._process is not None  # noqa: S101 - set before this task began
         code = await self._process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -173,9 +180,33 @@ class Instance:
             self._line(rest)
 
     def _line(self, line: bytes) -> None:
-        if line.startswith(_MARK):
-            if event := self._written.get(line[1:].decode()):
-                event.set()
-        elif text := line.decode("utf-8", "backslashreplace").rstrip("\r"):
+        before, mark, identity = line.rpartition(_MARK)
+        if mark and (event := self._written.get(identity.decode("utf-8", "replace"))):
+            event.set()
+            line = before  # what a function wrote last, without ending its line
+        if text := line.decode("utf-8", "backslashreplace").rstrip("\r"):
             self._tail.append(text)
             self._on_text(self.pid, text)
+
+
+class _Answers(asyncio.Protocol):
+    """Takes the worker's frames apart."""
+
+    def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
+        self._take, self._rest = take, b""
+        self.ended = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        """As many as are whole."""
+        data, at = self._rest + data, 0
+        while len(data) - at >= 4:
+            end = at + 4 + struct.unpack_from(">I", data, at)[0]
+            if end > len(data):
+                break
+            self._take(json.loads(data[at + 4 : end]))
+            at = end
+        self._rest = data[at:]
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - it has ended, whatever why
+        """Nothing more will come."""
+        self.ended.set()

@@ -104,7 +104,8 @@ class Invocations:
                 await wake()
             instance = await _instance(slots, self.closing)
             failed["pid"] = instance.pid
-            answer = await asyncio.wait_for(instance.invoke(command), self._limit_s)
+            async with asyncio.timeout(self._limit_s):
+                answer = await instance.invoke(command)
         except TimeoutError:
             reason = f"time limit of {self._limit_s:g} s reached; its instance was ended"
             self.say(f"{call.function}: {reason}", level="error", function=call.function, invocation_id=identity)

@@ -29,6 +29,7 @@ from typing import Any
 _BEGAN = time.perf_counter()
 _PR_SET_PDEATHSIG = 1
 _THREADS = 8  # workers that run synchronous handlers, unless PYTHON_THREADPOOL_THREAD_COUNT says otherwise
+_PIPE_BYTES = 1 << 16  # as many as a pipe holds
 _MARK = "\x1e"  # begins the line that says "all log lines of this invocation are written"
 
 
@@ -36,7 +37,9 @@ class Channel:
     """Frames on the two pipes; `send` may be called from any thread."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
-        self._read = os.fdopen(read_fd, "rb")
+        self.read_fd = read_fd
+        os.set_blocking(read_fd, False)
+        self._rest = b""
         self._write = os.fdopen(write_fd, "wb", buffering=0)
         self._lock = threading.Lock()
 
@@ -48,14 +51,23 @@ class Channel:
             while data:
                 data = data[self._write.write(data) :]
 
-    def receive(self) -> dict[str, Any] | None:
-        """The next frame, or None when the host is gone."""
-        head = self._read.read(4)
-        if len(head) < 4:
+    def receive(self) -> list[dict[str, Any]] | None:
+        """The frames that are there, without waiting for more, or None when the host is gone."""
+        try:
+            data = os.read(self.read_fd, _PIPE_BYTES)
+        except BlockingIOError:
+            return []
+        if not data:
             return None
-        body = self._read.read(struct.unpack(">I", head)[0])
-        message: dict[str, Any] = json.loads(body)
-        return message
+        data, at, found = self._rest + data, 0, []
+        while len(data) - at >= 4:
+            end = at + 4 + struct.unpack_from(">I", data, at)[0]
+            if end > len(data):
+                break
+            found.append(json.loads(data[at + 4 : end]))
+            at = end
+        self._rest = data[at:]
+        return found
 
 
 class Lines(logging.Handler):
@@ -199,22 +211,27 @@ class Instance:
             await asyncio.wait(self._running)
 
 
-async def serve(instance: Instance, channel: Channel, commands: asyncio.Queue[dict[str, Any] | None]) -> None:
-    """Runs commands until the host says stop."""
-    loop = asyncio.get_running_loop()
+async def serve(instance: Instance, channel: Channel) -> None:
+    """Runs commands until the host says stop; without a host there is nothing to live for. Reads on the loop itself: a
+    thread would have Python's lock handed to and fro for each message.
+    """
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear() -> None:
+        commands = channel.receive()
+        if commands is None:
+            os._exit(70)
+        for command in commands:
+            if command["type"] == "stop":
+                stopping.set()
+            else:
+                instance.begin(command)
+
     threads = int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or _THREADS)
     loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="handler"))
-    threading.Thread(target=listen, args=(channel, loop, commands), daemon=True).start()
-    while (command := await commands.get()) is not None and command["type"] != "stop":
-        instance.begin(command)
+    loop.add_reader(channel.read_fd, hear)
+    await stopping.wait()
     await instance.finish()
-
-
-def listen(channel: Channel, loop: asyncio.AbstractEventLoop, commands: asyncio.Queue[dict[str, Any] | None]) -> None:
-    """Reads commands; without a host there is nothing to live for."""
-    while (command := channel.receive()) is not None:
-        loop.call_soon_threadsafe(commands.put_nowait, command)
-    os._exit(70)
 
 
 def die_with_parent(parent: int) -> None:
@@ -245,7 +262,7 @@ def main(arguments: list[str]) -> None:
         channel.send({"type": "failed", "error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()})
         os._exit(71)
     channel.send({"type": "ready", "functions": functions, "seconds": round(time.perf_counter() - _BEGAN, 4)})
-    asyncio.run(serve(instance, channel, asyncio.Queue()))
+    asyncio.run(serve(instance, channel))
     sys.stdout.flush()
     os._exit(0)  # threads of SDKs do not hold a finished instance back
 

@@ -4,19 +4,26 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from core.alma_analytics.jobs import IDS
 from core.clients.alma_record import XmlDocument
-from core.messages.alma_analytics import ReportJob
+from core.messages.alma_analytics import Kind, ReportJob
 from localcloud.outside.alma import journal, meddling, sample
-from localcloud.outside.alma.data import Behaviour, Library
+from localcloud.outside.alma.data import Behaviour, Library, json_bytes
 from localcloud.outside.alma.meddling import Meddling
+from localcloud.outside.alma.sample_records import user
 
-FIELDS: Final = {"item": ("item_data.internal_note_1", "item_data.internal_note_2"), "bib": ("900$a", "264$b")}
-"""By kind: the field that the job sets, and another one."""
+FIELDS: Final[dict[Kind, tuple[str, str]]] = {
+    "item": ("item_data.internal_note_1", "item_data.internal_note_2"),
+    "bib": ("900$a", "264$b"),
+    "holding": ("852$z", "852$h"),
+    "user": ("pref_first_name", "job_description"),
+}
+"""By kind: the field that the job sets (of a user one that Alma changes only when `override` names it), and another."""
 SIZE: Final = sample.Size(items=80, titles=30, moved=62, gone=3, changed=4, already=5)
 """57 records in two batches, seven pages."""
 NOTHING: Final = sample.Size(items=0, titles=1, moved=0, gone=0, changed=0, already=0, strangers=0)
@@ -27,7 +34,7 @@ Count = Annotated[int, Meta(ge=0)]
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`given` of a schedule of alma_analytics."""
 
-    kind: Literal["item", "bib"] = "item"
+    kind: Kind = "item"
     """What the job updates. Alma refuses a bib that was changed since it was read; of items it does not know."""
     audit: Behaviour = Behaviour()
     """What is odd about the job's own report …"""
@@ -59,9 +66,11 @@ def write(folder: Path, seed: int, given: Given) -> ReportJob:
     for part in ("records", "reports"):
         rmtree(folder / part, ignore_errors=True)
     (folder / journal.FILE).unlink(missing_ok=True)
-    size = msgspec.structs.replace(SIZE, titles=SIZE.items) if given.kind == "bib" else SIZE
+    size = SIZE if given.kind == "item" else msgspec.structs.replace(SIZE, titles=SIZE.items)
     sample.write(folder, seed, NOTHING if given.empty else size)
     library = Library(folder)
+    if given.kind == "user":
+        _about_users(library)
     _rewrite(library, sample.AUDIT, given.headings, given.audit, _filler(given.filler))
     _rewrite(library, sample.REMOTE, given.headings, given.remote, [])
     (folder / meddling.FILE).write_bytes(msgspec.json.encode(_meddling(library, seed, given)))
@@ -74,6 +83,16 @@ def _rewrite(
     report = library.report(path)
     assert report is not None  # noqa: S101 - just written
     library.put_report(path, [headings.get(one, one) for one in report.columns], report.rows + more, behaviour)
+
+
+def _about_users(library: Library) -> None:
+    """Each row of the job's own report names a reader, where it names a title otherwise."""
+    report = library.report(sample.AUDIT)
+    assert report is not None  # noqa: S101 - just written
+    for number, row in enumerate(report.rows):
+        row[0] = f"reader-{number:03d}"
+        library.put_record("user", row[0], json_bytes(user(number)))
+    library.put_report(sample.AUDIT, report.columns, report.rows)
 
 
 def _filler(count: int) -> list[list[str]]:
@@ -123,7 +142,7 @@ def _job(seed: int, given: Given) -> ReportJob:
     rule["ids"] = [named(one) for one in rule["ids"]]
     for change in rule["set"]:
         change |= {"column": named(change["column"]), "now": named(change["now"])}
-    if given.kind == "bib":  # the report does not show what they hold
-        change = {"field": FIELDS["bib"][0], "column": rule["set"][0]["column"]}
-        rule |= {"kind": "bib", "ids": rule["ids"][:1], "set": [change]}
+    if given.kind != "item":  # the report does not show what the others hold
+        change = {"field": FIELDS[given.kind][0], "column": rule["set"][0]["column"]}
+        rule |= {"kind": given.kind, "ids": rule["ids"][: IDS[given.kind]], "set": [change]}
     return msgspec.convert(job, ReportJob)

@@ -95,6 +95,8 @@ def handle(message, context):
         time.sleep(2)
     if message["body"] == "bad":
         raise ValueError("cannot read this")
+    if message["body"] == "half a line":
+        print("half", end="")
 """
 
 FILES = {

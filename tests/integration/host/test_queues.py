@@ -62,6 +62,16 @@ async def test_each_message_is_run_once_and_deleted(reader: Make) -> None:
     assert server.most <= 6  # batch size and threshold
 
 
+async def test_a_function_may_leave_its_last_line_unended(reader: Make) -> None:
+    lines: list[LogLine] = []
+    async with QueueServer() as server:
+        server.queues["words"] = [Message("half a line")]
+        async with running(reader(server), server, lines) as host:
+            await until(lambda: not server.queues["words"] and host.in_flight == 0)
+            assert [result.outcome for result in host.results("read")] == ["returned"]
+    assert lines[-1].text == "half"
+
+
 async def test_a_message_that_keeps_failing_goes_to_the_poison_queue(reader: Make) -> None:
     lines: list[LogLine] = []
     async with QueueServer() as server:
