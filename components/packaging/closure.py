@@ -170,6 +170,9 @@ class SourceTree:
             if path.name == "__init__.py":
                 for data in _data_files(path.parent):
                     relative = data.relative_to(home).as_posix()
+                    owner = relative.removesuffix(data.suffix).replace("/", ".")
+                    if data.with_suffix(".py").is_file() and owner not in chains:
+                        continue  # `jobs.sql` beside `jobs.py` is that module's, and goes where it goes
                     if relative.partition("/")[2] not in _PIN_FILES:
                         yield ClosureFile(relative, data, (*chain, f"{module}'s folder"))
 

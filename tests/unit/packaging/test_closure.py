@@ -25,6 +25,9 @@ FILES = {
         "from typing import TYPE_CHECKING\nfrom core.z import g as f\nif TYPE_CHECKING:\n    import core.types_only\n"
     ),
     "core/x/q.sql": "select 1",
+    "core/x/y.sql": "select 2",
+    "core/x/w.sql": "select 3",
+    "core/x/w.py": "",
     "core/x/data/deep/a.bin": "1",
     "core/x/.hidden": "1",
     "core/x/sub/__init__.py": "",
@@ -44,6 +47,7 @@ def test_closure_holds_what_is_imported_and_says_why(tmp_path: Path) -> None:
         "core/x/data/deep/a.bin": "core.x's folder",
         "core/x/q.sql": "core.x's folder",
         "core/x/y.py": "core.x.y",
+        "core/x/y.sql": "core.x's folder",
         "core/z.py": "core.z",
         "handlers/__init__.py": "handlers",
         "handlers/a/__init__.py": "handlers.a",
