@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import Any, NamedTuple, Self
 
-from localcloud.emulators.service_bus.codec import frames, message
+from localcloud.emulators.service_bus.codec import deliveries, frames, message
 from localcloud.emulators.service_bus.codec.types import Symbol, UByte, UInt, UShort
 from localcloud.emulators.service_bus.codec.writing import encoded
 
@@ -209,7 +209,7 @@ class Client:
             self._received += len(came)
             self._frames_in += len(came)
             out = bytearray()
-            frames.write_disposition(out, 0, first, self._received - 1, by_receiver=True, state=_ACCEPTED)
+            deliveries.write_disposition(out, 0, first, self._received - 1, by_receiver=True, state=_ACCEPTED)
             self.socket.sendall(out)
         return came
 
@@ -225,7 +225,7 @@ class Client:
 def transfer(number: int, payload: bytes) -> bytes:
     """One transfer frame on our sending link."""
     out = bytearray()
-    frames.write_transfer(out, 0, _SENDS, number, _U32.pack(number), payload, settled=False, largest=LARGEST)
+    deliveries.write_transfer(out, 0, _SENDS, number, _U32.pack(number), payload, settled=False, largest=LARGEST)
     return bytes(out)
 
 

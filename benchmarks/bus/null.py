@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 from benchmarks.bus import client
-from localcloud.emulators.service_bus.codec import frames, message
+from localcloud.emulators.service_bus.codec import deliveries, frames, message
 from localcloud.emulators.service_bus.codec.types import Symbol, UByte, UInt, ULong, UShort
 from localcloud.emulators.service_bus.codec.writing import encoded
 
@@ -79,7 +79,7 @@ class Conversation:
             self._flow(channel, fields)
         elif code == frames.DISPOSITION and fields[3] is not True:
             first, last = fields[1], fields[1] if fields[2] is None else fields[2]
-            frames.write_disposition(self._out, channel, first, last, by_receiver=False, state=_ACCEPTED)
+            deliveries.write_disposition(self._out, channel, first, last, by_receiver=False, state=_ACCEPTED)
         elif code in {frames.DETACH, frames.END, frames.CLOSE}:
             echo = {frames.DETACH: [fields[0], True, None], frames.END: [None], frames.CLOSE: [None]}[code]
             self._write(code, echo, channel)
@@ -101,11 +101,11 @@ class Conversation:
             self._write(frames.FLOW, [UInt(0), window, UInt(0), window, handle, UInt(0), window, *[None] * 4], channel)
 
     def _transfer(self, channel: int, body: bytes) -> None:
-        handle, number, _, _, settled, more, _, start = frames.read_transfer(body)
+        handle, number, _, _, settled, more, _, start = deliveries.read_transfer(body)
         if more or number is None:
             return
         if not settled:
-            frames.write_disposition(self._out, channel, number, number, by_receiver=True, state=_ACCEPTED)
+            deliveries.write_disposition(self._out, channel, number, number, by_receiver=True, state=_ACCEPTED)
         if self._names.get((channel, handle)) == "$cbs":
             asked = message.read(body[start:]).properties
             answer = bytearray()
@@ -131,7 +131,7 @@ class Conversation:
         self._next_out[channel] = first + count
         for number in range(first, first + count):
             tag = uuid.UUID(int=number).bytes_le
-            frames.write_transfer(self._out, channel, handle, number, tag, payload, settled=settled, largest=65536)
+            deliveries.write_transfer(self._out, channel, handle, number, tag, payload, settled=settled, largest=65536)
 
 
 def _message() -> bytes:

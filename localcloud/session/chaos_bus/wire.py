@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, cast
 
-from localcloud.emulators.service_bus.codec import frames, message
+from localcloud.emulators.service_bus.codec import deliveries, frames, message
 from localcloud.emulators.service_bus.codec.types import Symbol, UByte, UInt, UShort
 
 PATIENCE_S = 20.0
@@ -270,5 +270,5 @@ def body(number: str, session: str | None) -> bytes:
 def _transfer(number: int, payload: bytes) -> bytes:
     out = bytearray()
     tag = number.to_bytes(4, "big")
-    frames.write_transfer(out, 0, SENDS, number, tag, payload, settled=False, largest=65536)
+    deliveries.write_transfer(out, 0, SENDS, number, tag, payload, settled=False, largest=65536)
     return bytes(out)

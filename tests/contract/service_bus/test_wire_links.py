@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.emulators.service_bus.codec import frames, message
+from localcloud.emulators.service_bus.codec import deliveries, frames, message
 from localcloud.emulators.service_bus.codec.types import Described, UByte, UInt
 from tests.contract.service_bus.bus import Bus
 from tests.contract.service_bus.raw import Raw, body
@@ -91,7 +91,7 @@ def test_deliveries_of_one_read_are_answered_together(bus: Bus, raw: Raw) -> Non
     raw.start().sender(bus.queue())
     out = bytearray()
     for number in range(100):
-        frames.write_transfer(out, 0, 0, number, b"t", body(), settled=False, largest=65536)
+        deliveries.write_transfer(out, 0, 0, number, b"t", body(), settled=False, largest=65536)
     raw.say(bytes(out))
     answered: list[int] = []
     count = 0
@@ -145,7 +145,7 @@ def test_credit_and_window_are_granted_again(bus: Bus, raw: Raw) -> None:
     raw.start().sender(queue)
     out = bytearray()
     for number in range(6000):
-        frames.write_transfer(out, 0, 0, number, b"t", body(), settled=True, largest=65536)
+        deliveries.write_transfer(out, 0, 0, number, b"t", body(), settled=True, largest=65536)
     raw.say(bytes(out))
     flows = [raw.frame(frames.FLOW).fields for _ in range(12)]
     assert any(flow[4] is None and flow[1] == 5000 for flow in flows)

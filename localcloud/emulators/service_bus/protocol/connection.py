@@ -8,7 +8,7 @@ answered once.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from localcloud.emulators.service_bus.broker.interface import Broker
@@ -17,6 +17,7 @@ from localcloud.emulators.service_bus.codec.types import CodecError, Symbol, UIn
 from localcloud.emulators.service_bus.protocol import sasl
 from localcloud.emulators.service_bus.protocol.access import Access
 from localcloud.emulators.service_bus.protocol.errors import Condition, ProtocolError, SessionError
+from localcloud.emulators.service_bus.protocol.patience import Patience
 from localcloud.emulators.service_bus.protocol.session import Session
 
 log = logging.getLogger("service_bus")
@@ -24,10 +25,13 @@ log = logging.getLogger("service_bus")
 LARGEST_FRAME = 65536
 """Bytes; Service Bus' own."""
 MOST_CHANNELS = 255
-HANDSHAKE_S = 60.0
-GOODBYE_S = 5.0
+_TRANSFER, _DISPOSITION = b"\x00\x53\x14", b"\x00\x53\x15"
+_DELIVERIES = {_TRANSFER, _DISPOSITION}
+"""How the frames begin that are read without looking at any other kind."""
 MOST_WAITING = 4 << 20
 """Bytes that a peer may leave unread before deliveries to it pause."""
+READ_BYTES = 1 << 18
+"""Of one read at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,12 @@ class Settings:
     clock: Callable[[], float]
     idle_s: float = 240.0
     """A peer that is silent for longer is closed (Service Bus: four minutes)."""
+    inbox: memoryview = field(default_factory=lambda: memoryview(bytearray(READ_BYTES)))
+    """Where all of them read to, as they share a loop: what came in is taken out before the next read. (Otherwise each
+    read, most of 30 bytes, would allocate room for all that could come.)"""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """The server's side of one connection."""
 
     def __init__(self, settings: Settings, everyone: "set[Connection]") -> None:
@@ -56,9 +63,6 @@ class Connection(asyncio.Protocol):
         self._splitter = frames.Splitter(LARGEST_FRAME)
         self._sessions: dict[int, Session] = {}
         self._opened = self._closing = self._secured = self._flushing = False
-        self._heard = 0.0
-        self._timers: list[asyncio.TimerHandle] = []
-        self._heartbeat_s: float | None = None
         self._rest = b""
 
     # --- the socket ---
@@ -67,15 +71,22 @@ class Connection(asyncio.Protocol):
         """A peer has come."""
         self.transport = cast("asyncio.Transport", transport)
         self.loop = asyncio.get_running_loop()
-        self._heard = self.loop.time()
+        self._patience = Patience(self, self.settings.idle_s)
         self.lost: asyncio.Future[None] = self.loop.create_future()
         self._everyone.add(self)
         self.transport.set_write_buffer_limits(high=MOST_WAITING)
-        self._timers.append(self.loop.call_later(HANDSHAKE_S, self._handshake_over))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """For the next read of the socket."""
+        return self.settings.inbox
+
+    def buffer_updated(self, nbytes: int) -> None:
         """One read of the socket."""
-        self._heard = self.loop.time()
+        self.received(bytes(self.settings.inbox[:nbytes]))
+
+    def received(self, data: bytes) -> None:
+        """What a peer has said."""
+        self._patience.heard = self.loop.time()
         if self._closing:
             return
         self._flushing = True  # at the end of this
@@ -83,7 +94,7 @@ class Connection(asyncio.Protocol):
             while data and not self._closing:
                 data = self._step(data)
             for session in self._sessions.values():
-                session.after_read()
+                session.answers.after_read()
         except (ProtocolError, CodecError) as error:
             self.close(error.condition, str(error))
         except Exception:
@@ -96,8 +107,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._everyone.discard(self)
         self.lost.set_result(None)
-        for timer in self._timers:
-            timer.cancel()
+        self._patience.stop()
         for session in self._sessions.values():
             session.gone()
         self._sessions.clear()
@@ -129,6 +139,14 @@ class Connection(asyncio.Protocol):
             self._flushing = True
             self.loop.call_soon(self.flush)
 
+    def say(self, frame: bytes) -> bool:
+        """A frame at once; False: there is nobody to hear it any more."""
+        if self._closing:
+            return False
+        self.out += frame
+        self.flush()
+        return True
+
     def close(self, condition: str | None = None, text: str = "") -> None:
         """Say close (with why) and hang up."""
         if self._closing:
@@ -141,7 +159,16 @@ class Connection(asyncio.Protocol):
             if not self._opened:
                 self._write_open(None)
             self.out += frames.write(frames.CLOSE, [frames.error(condition, text) if condition else None])
-        self._hang_up()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Without another word."""
+        self._closing = True
+        if self.transport.is_closing():
+            return
+        self.flush()
+        self.transport.close()
+        self._patience.leaving()
 
     # --- headers and SASL ---
 
@@ -159,7 +186,7 @@ class Connection(asyncio.Protocol):
             self._step = self._frames
         else:  # part 2 § 2.2: say which header we take, and hang up
             self.out += frames.AMQP_HEADER if self._secured else frames.SASL_HEADER
-            self._hang_up()
+            self.hang_up()
         return data[8:]
 
     def _sasl(self, data: bytes) -> bytes:
@@ -174,16 +201,10 @@ class Connection(asyncio.Protocol):
         outcome = sasl.OK if accepted else sasl.AUTH_FAILED
         self.out += frames.write(frames.SASL_OUTCOME, [outcome, None], kind=frames.SASL)
         if not accepted:
-            self._hang_up()
+            self.hang_up()
         self._secured = True
         self._step = self._header
         return following
-
-    def _hang_up(self) -> None:
-        self.flush()
-        self._closing = True
-        self.transport.close()  # once its bytes are gone, which a peer may refuse to take
-        self._timers.append(self.loop.call_later(GOODBYE_S, self.transport.abort))
 
     # --- frames ---
 
@@ -196,10 +217,13 @@ class Connection(asyncio.Protocol):
                 continue  # a heartbeat
             body = splitter.buffer[start:end]
             session = self._sessions.get(channel)
-            if session is not None and body[:3] == b"\x00\x53\x14":
+            head = body[:3]
+            if session is None or head not in _DELIVERIES:
+                self._frame(channel, session, body)
+            elif head == _TRANSFER:
                 self._guard(session, session.transfer, body)
             else:
-                self._frame(channel, session, body)
+                self._guard(session, session.disposition, body)
             if self._closing:
                 break
         return b""
@@ -222,6 +246,8 @@ class Connection(asyncio.Protocol):
             self.out += frames.write(frames.END, [None], channel=channel)
         elif code == frames.TRANSFER:
             self._guard(session, session.transfer, body)
+        elif code == frames.DISPOSITION:
+            self._guard(session, session.disposition, body)
         else:
             self._guard(session, session.performative, code, fields)
 
@@ -244,10 +270,7 @@ class Connection(asyncio.Protocol):
                 Condition.INVALID_FIELD, f"max-frame-size is at least {frames.SMALLEST_MAX_FRAME}, got {largest}"
             )
         self._write_open(fields[1])
-        if isinstance(idle, int) and idle > 0:
-            self._heartbeat_s = max(idle / 2000, 0.01)
-            self._timers.append(self.loop.call_later(self._heartbeat_s, self._heartbeat))
-        self._timers.append(self.loop.call_later(self.settings.idle_s, self._idle))
+        self._patience.opened(idle)
 
     def _write_open(self, hostname: Any) -> None:
         self._opened = True
@@ -263,30 +286,3 @@ class Connection(asyncio.Protocol):
         if channel >= MOST_CHANNELS:
             raise ProtocolError(Condition.FRAMING, f"channels go from 0 to {MOST_CHANNELS - 1}, got {channel}")
         self._sessions[channel] = Session(self, channel, fields)
-
-    # --- time ---
-
-    def _handshake_over(self) -> None:
-        if not self._opened and not self._closing:
-            self._hang_up()
-
-    def _heartbeat(self) -> None:
-        if self._closing or self._heartbeat_s is None:
-            return
-        self.out += frames.EMPTY_FRAME
-        self.flush()
-        self._timers[:] = [timer for timer in self._timers if timer.when() > self.loop.time()]
-        self._timers.append(self.loop.call_later(self._heartbeat_s, self._heartbeat))
-
-    def _idle(self) -> None:
-        """Close a silent peer; take links away whose token has ended."""
-        if self._closing:
-            return
-        left = self._heard + self.settings.idle_s - self.loop.time()
-        if left <= 0:
-            milliseconds = round(self.settings.idle_s * 1000)
-            self.close(
-                Condition.FORCED, f"The connection was inactive for more than the allowed {milliseconds} milliseconds."
-            )
-            return
-        self._timers.append(self.loop.call_later(left, self._idle))

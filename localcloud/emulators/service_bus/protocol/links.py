@@ -124,7 +124,7 @@ class Receiving(Link, ABC):
         self.credit -= 1
         outcome = self.take(payload, form) if size <= self.largest else too_large(number, size, self.largest)
         if not settled:
-            self.session.answer(number, outcome)
+            self.session.answers.taken(number, outcome)
         if self.credit <= CREDIT // 2:
             self.credit = CREDIT
             self.write_flow()

@@ -17,6 +17,7 @@ from localcloud.emulators.service_bus.broker.model import (
     Release,
 )
 from localcloud.emulators.service_bus.codec import frames
+from localcloud.emulators.service_bus.codec.deliveries import ACCEPTED_STATE
 from localcloud.emulators.service_bus.codec.types import Described, Symbol
 from localcloud.emulators.service_bus.codec.writing import encoded
 from localcloud.emulators.service_bus.protocol import envelopes
@@ -34,6 +35,7 @@ TICKS_TO_1970 = 621355968000000000
 DEFAULT_WAIT_S = 60.0
 SLICE = 100
 """Deliveries to one link in a row, then others have their turn."""
+_COMPLETE = Complete()
 _REASON, _DESCRIPTION = "DeadLetterReason", "DeadLetterErrorDescription"
 
 
@@ -140,12 +142,14 @@ class Deliveries(Sending):
 
     def settle(self, token: uuid.UUID, state: Any, *, settled: bool) -> bytes | None:
         """Apply the peer's outcome; the encoded outcome to answer with, None while there is none."""
-        code, fields = frames.described(state)
-        if state is None and not settled:
-            return None
-        if code == frames.RECEIVED:
-            return None
-        outcome = outcome_of(code, fields) if state is not None else Release()
+        outcome: Outcome | None
+        if state is ACCEPTED_STATE:
+            code, outcome = frames.ACCEPTED, _COMPLETE
+        else:
+            code, fields = frames.described(state)
+            if code == frames.RECEIVED or (state is None and not settled):
+                return None
+            outcome = outcome_of(code, fields) if state is not None else Release()
         if outcome is None:
             text = "a delivery is settled as accepted, rejected, released or modified; transactions are not supported"
             return frames.encoded_error(Condition.NOT_IMPLEMENTED, text)
@@ -169,7 +173,7 @@ def outcome_of(code: int, fields: list[Any]) -> Outcome | None:
     abandon, modified with undeliverable-here is defer.
     """
     if code == frames.ACCEPTED:
-        return Complete()
+        return _COMPLETE
     if code == frames.RELEASED:
         return Release()
     if code == frames.REJECTED:

@@ -8,9 +8,9 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from localcloud.emulators.service_bus.codec import frames
+from localcloud.emulators.service_bus.codec import deliveries, frames
 from localcloud.emulators.service_bus.codec.types import UInt, UShort
-from localcloud.emulators.service_bus.protocol.durable import when_durable
+from localcloud.emulators.service_bus.protocol.answers import Answers
 from localcloud.emulators.service_bus.protocol.errors import Condition, LinkError, ProtocolError, SessionError
 from localcloud.emulators.service_bus.protocol.links import Link, Receiving, Sending, number
 from localcloud.emulators.service_bus.protocol.nodes import attach
@@ -43,8 +43,7 @@ class Session:
         self._held: deque[bytes] = deque()
         self._detached: set[int] = set()
         self._next_delivery = 0
-        self._answers: list[tuple[int, bytes]] = []
-        self._outcomes: list[tuple[int, bytes]] = []
+        self.answers = Answers(self)
         self.deliveries: dict[int, tuple[Deliveries, uuid.UUID]] = {}
         """Unsettled deliveries of ours by delivery-id."""
         self.connection.out += frames.write(
@@ -66,7 +65,7 @@ class Session:
 
     def transfer(self, body: bytes) -> None:
         """One transfer frame."""
-        handle, delivery_id, _tag, form, settled, more, aborted, start = frames.read_transfer(body)
+        handle, delivery_id, _tag, form, settled, more, aborted, start = deliveries.read_transfer(body)
         self._expected = self._expected + 1 & _MASK
         self._window -= 1
         if self._window < 0:
@@ -90,8 +89,6 @@ class Session:
             self._attach(fields)
         elif code == frames.FLOW:
             self._flow(fields)
-        elif code == frames.DISPOSITION:
-            self._disposition(fields)
         elif code == frames.DETACH:
             self._detach(fields)
         else:
@@ -128,28 +125,30 @@ class Session:
         elif isinstance(link, Receiving) and fields[9] is True:
             link.write_flow()
 
-    def _disposition(self, fields: list[Any]) -> None:
-        role, first, last, settled, state = fields[:5]
+    def disposition(self, body: bytes) -> None:
+        """The peer settles deliveries of ours."""
+        by_receiver, first, last, settled, state = deliveries.read_disposition(body)
         first = number(first, "first")
         last = first if last is None else number(last, "last")
-        if role is not True:
+        if not by_receiver:
             return  # about deliveries of the peer's own: we have settled them all
-        count = (last - first & _MASK) + 1
-        if count == 1:
-            touched = [first] if first in self.deliveries else []
-        elif count <= len(self.deliveries):
-            touched = [
-                delivery for delivery in (first + step & _MASK for step in range(count)) if delivery in self.deliveries
-            ]
-        else:
-            touched = [delivery for delivery in self.deliveries if delivery - first & _MASK < count]
-        for delivery in touched:
+        for delivery in self._unsettled(first, last):
             link, token = self.deliveries[delivery]
-            outcome = link.settle(token, state, settled=settled is True)
+            outcome = link.settle(token, state, settled=settled)
             if outcome is not None:
                 del self.deliveries[delivery]
-                if settled is not True:
-                    self._outcomes.append((delivery, outcome))
+                self.answers.settled(delivery, None if settled else outcome)
+
+    def _unsettled(self, first: int, last: int) -> list[int]:
+        """What there is of a range that may be far larger."""
+        if first == last:
+            return [first] if first in self.deliveries else []
+        count = (last - first & _MASK) + 1
+        if count <= len(self.deliveries):
+            return [
+                delivery for delivery in (first + step & _MASK for step in range(count)) if delivery in self.deliveries
+            ]
+        return [delivery for delivery in self.deliveries if delivery - first & _MASK < count]
 
     def _detach(self, fields: list[Any]) -> None:
         handle = number(fields[0], "handle")
@@ -159,34 +158,6 @@ class Session:
             self.write_detach(handle, closed=fields[1] is True)
         elif handle not in self._detached:
             raise SessionError(Condition.UNATTACHED, f"handle {handle} has no link")
-
-    # --- answers, once per read ---
-
-    def answer(self, delivery_id: int, state: bytes) -> None:
-        """The outcome of a delivery of the peer's, to be told when it is durable."""
-        self._answers.append((delivery_id, state))
-
-    def after_read(self) -> None:
-        """Wait for the disk once, then tell every outcome of this read."""
-        if not self._answers and not self._outcomes:
-            return
-        answers, outcomes = self._answers, self._outcomes
-        self._answers, self._outcomes = [], []
-        when_durable(self, lambda: self._tell(answers, outcomes))
-
-    def _tell(self, answers: list[tuple[int, bytes]], outcomes: list[tuple[int, bytes]]) -> None:
-        for by_receiver, told in ((True, answers), (False, outcomes)):
-            start = 0
-            for place in range(1, len(told) + 1):
-                first, state = told[start]
-                if place < len(told) and told[place][1] is state and told[place][0] == first + place - start:
-                    continue
-                last = told[place - 1][0]
-                frames.write_disposition(
-                    self.connection.out, self.channel, first, last, by_receiver=by_receiver, state=state
-                )
-                start = place
-        self.connection.flush_soon()
 
     # --- going out ---
 
@@ -201,7 +172,7 @@ class Session:
         delivery = self._next_delivery
         self._next_delivery = delivery + 1 & _MASK
         before = len(connection.out)
-        count = frames.write_transfer(
+        count = deliveries.write_transfer(
             connection.out,
             self.channel,
             link.handle,

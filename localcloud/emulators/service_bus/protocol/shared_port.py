@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from localcloud.emulators.service_bus.protocol.connection import HANDSHAKE_S
+from localcloud.emulators.service_bus.protocol.connection import Connection
+from localcloud.emulators.service_bus.protocol.patience import HANDSHAKE_S
 
 _AMQP = b"AMQP"
 
@@ -18,7 +19,7 @@ class Undecided(asyncio.Protocol):
 
     def __init__(
         self,
-        amqp: Callable[[], asyncio.Protocol],
+        amqp: Callable[[], Connection],
         http: Callable[[], asyncio.BaseProtocol],
         everyone: "set[Undecided]",
     ) -> None:
@@ -36,19 +37,22 @@ class Undecided(asyncio.Protocol):
         """Its first bytes; none of them is lost."""
         self._said += data
         if self._said.startswith(_AMQP):
-            self._hand_over(self._amqp())
+            connection = self._amqp()
+            self._hand_over(connection)
+            connection.received(self._said)
         elif not _AMQP.startswith(self._said):
-            self._hand_over(cast("asyncio.Protocol", self._http()))
+            http = cast("asyncio.Protocol", self._http())
+            self._hand_over(http)
+            http.data_received(self._said)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """It went without a word."""
         self._forget()
 
-    def _hand_over(self, chosen: asyncio.Protocol) -> None:
+    def _hand_over(self, chosen: asyncio.BaseProtocol) -> None:
         self._forget()
         self.transport.set_protocol(chosen)
         chosen.connection_made(self.transport)
-        chosen.data_received(self._said)
 
     def _forget(self) -> None:
         self._timer.cancel()

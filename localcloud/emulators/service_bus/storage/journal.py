@@ -3,8 +3,8 @@
 It does not survive a power loss: records are handed to the operating system, not forced to the disk (no fsync).
 
 - **Records** are bytes, framed by length and CRC-32. The log knows nothing of what they say.
-- **Group commit**: all that was appended is written by one `write`, when somebody asks `durable`, or else at the end of
-  the turn of the event loop.
+- **Group commit**: all that was appended is written by one `write`, when somebody asks `durable`, or else within
+  `LATEST_S`.
 - **Torn tails**: a record that was cut off by a kill is cut from the newest file at the next start; nobody was told
   of it.
 - **Reclaiming**: the log is a row of segments. When it is much larger than what lives in it, the oldest segment is
@@ -28,6 +28,8 @@ SEGMENT_BYTES: Final = 4 * 1024 * 1024
 SLACK_SEGMENTS: Final = 4  # beyond twice of what lives
 STEP_BYTES: Final = 64 * 1024
 MAX_RECORD: Final = 1 << 30
+LATEST_S: Final = 0.01
+"""Whoever tells a client of something asks `durable` first, so nearly always nothing is left to be written then."""
 
 
 class JournalError(Exception):
@@ -75,7 +77,7 @@ class Journal:
     # -- writing
 
     def append(self, record: bytes) -> None:
-        """Written with the next commit: at the end of this turn of the event loop, or by `flush`."""
+        """Written with the next commit: by `durable` or `flush`, or soon."""
         self._push(record)
         if not self._scheduled:
             self._schedule()
@@ -87,7 +89,7 @@ class Journal:
 
     def _schedule(self) -> None:
         try:
-            asyncio.get_running_loop().call_soon(self._commit)
+            asyncio.get_running_loop().call_later(LATEST_S, self._commit)
         except RuntimeError:
             return  # no event loop: the owner flushes
         self._scheduled = True

@@ -8,11 +8,12 @@ import pytest
 from azure.servicebus._pyamqp._decode import decode_frame, decode_payload
 from azure.servicebus._pyamqp._encode import encode_frame, encode_payload
 from azure.servicebus._pyamqp.message import BatchMessage, Header, Message, Properties
-from azure.servicebus._pyamqp.performatives import TransferFrame
+from azure.servicebus._pyamqp.outcomes import Accepted, Modified, Received, Rejected, Released
+from azure.servicebus._pyamqp.performatives import DispositionFrame, TransferFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.emulators.service_bus.codec import frames, message
+from localcloud.emulators.service_bus.codec import deliveries, frames, message
 from localcloud.emulators.service_bus.codec.types import CodecError, Described, Int, Timestamp, UInt
 
 
@@ -55,12 +56,12 @@ def test_a_delivery_reads_back_in_frames_no_larger_than_agreed(
     handle: int, delivery: int, payload: bytes, settled: bool, largest: int
 ) -> None:
     out = bytearray()
-    count = frames.write_transfer(out, 7, handle, delivery, b"t" * 16, payload, settled=settled, largest=largest)
+    count = deliveries.write_transfer(out, 7, handle, delivery, b"t" * 16, payload, settled=settled, largest=largest)
     whole = b""
     found = cut(bytes(out), largest)
     assert len(found) == count
     for number, (_, channel, body) in enumerate(found):
-        got = frames.read_transfer(body)
+        got = deliveries.read_transfer(body)
         sdk = decode_frame(memoryview(body))[1]
         assert (channel, got[0], got[4], got[5]) == (7, handle, settled, number < count - 1)
         assert (sdk[0], sdk[4], sdk[5]) == (handle, settled, number < count - 1)
@@ -88,17 +89,47 @@ def test_the_quick_reading_of_a_transfer_is_the_general_one(
 ) -> None:
     frame = TransferFrame(handle, delivery, tag, form, settled, more, None, None, None, aborted, None, payload)
     body = bytes(encode_frame(frame)[1] or b"")
-    got = frames.read_transfer(body)
+    got = deliveries.read_transfer(body)
     assert got[:7] == (handle, delivery, tag, form or 0, bool(settled), bool(more), bool(aborted))
     assert body[got[7] :] == payload
-    assert got == frames._read_transfer(body)
+    assert got == deliveries._read_transfer(body)
+
+
+OUTCOMES = st.sampled_from([None, Accepted(), Released(), Modified(delivery_failed=True), Rejected(), Received(1, 2)])
+
+
+@settings(deadline=None)
+@given(FLAGS, U32, st.none() | U32, FLAGS, OUTCOMES, FLAGS, st.binary(max_size=2))
+def test_the_quick_reading_of_a_disposition_is_the_general_one(
+    role: Any, first: int, last: int | None, settled: Any, state: Any, batchable: Any, more: bytes
+) -> None:
+    frame = DispositionFrame(role, first, last, settled, state, batchable)
+    body = bytes(encode_frame(frame)[1] or b"") + more
+    got = deliveries.read_disposition(body)
+    assert got == deliveries._read_disposition(body)
+    assert got[:4] == (bool(role), first, last, bool(settled))
+    assert (got[4] is deliveries.ACCEPTED_STATE) == (isinstance(state, Accepted) and not more and batchable is None)
+
+
+@settings(deadline=None)
+@given(st.integers(3, 21), st.integers(0, 255))  # the first three led here
+def test_a_damaged_disposition_is_read_quickly_as_it_is_generally(place: int, value: int) -> None:
+    body = bytearray(encode_frame(DispositionFrame(True, 5, 5, False, Accepted(), None))[1] or b"")
+    body[min(place, len(body) - 1)] = value
+    general: Any = CodecError
+    with contextlib.suppress(CodecError):
+        general = deliveries._read_disposition(bytes(body))
+    try:
+        assert deliveries.read_disposition(bytes(body)) == general
+    except CodecError:
+        assert general is CodecError
 
 
 def test_a_disposition_of_every_size_reads_back() -> None:
     for text in ("", "x" * 180, "x" * 400):
         out = bytearray()
         state = frames.encoded_error("com.microsoft:message-lock-lost", text)
-        frames.write_disposition(out, 1, 5, 9, by_receiver=False, state=state)
+        deliveries.write_disposition(out, 1, 5, 9, by_receiver=False, state=state)
         ((_, _, body),) = cut(bytes(out))
         code, fields, _ = frames.read_performative(body)
         assert (code, fields[:4]) == (frames.DISPOSITION, [False, 5, 9, True])
@@ -161,7 +192,7 @@ def test_a_damaged_message_is_a_message_or_a_codec_error(body: bytes, data: st.D
     with contextlib.suppress(CodecError):
         frames.read_performative(bytes(raw))
     with contextlib.suppress(CodecError):
-        frames.read_transfer(bytes(raw))
+        deliveries.read_transfer(bytes(raw))
 
 
 def test_milliseconds_are_a_timestamp() -> None:
