@@ -1,13 +1,12 @@
 """One ordered set of messages that receivers draw from: a queue's or subscription's own, or one of its dead-letter
 queues.
 
-Nothing expires in a dead-letter queue (documented). Our reading: links with credit are served in turn.
-How messages are settled stands in `settlement`, how they are reached by sequence number in `browse`.
+Nothing expires in a dead-letter queue (documented). Who gets the next message stands in `turns`, how messages are
+settled in `settlement`, how they are reached by sequence number in `browse`.
 """
 
 import math
 import uuid
-from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,9 +15,9 @@ from localcloud.emulators.service_bus.broker.kernel import Kernel
 from localcloud.emulators.service_bus.broker.link import Link
 from localcloud.emulators.service_bus.broker.locks import Lock
 from localcloud.emulators.service_bus.broker.model import BrokerError, Condition, Delivery, Message, State, SubQueue
-from localcloud.emulators.service_bus.broker.ready import Ready
 from localcloud.emulators.service_bus.broker.sessions import Session, Sessions
 from localcloud.emulators.service_bus.broker.tally import Tally
+from localcloud.emulators.service_bus.broker.turns import Turns
 
 if TYPE_CHECKING:
     from localcloud.emulators.service_bus.broker.nodes import Node
@@ -30,8 +29,8 @@ class Backlog:
     """`node` says what happens to messages that leave it by expiry, by schedule or as dead letters."""
 
     __slots__ = (
-        "_deadlines", "_pumping", "_ready", "_woken", "active", "closed", "due", "held", "kernel", "messages", "node",
-        "number", "path", "scheduled", "sessions", "size", "sub_queue", "tally", "waiting",
+        "_deadlines", "active", "closed", "due", "held", "kernel", "messages", "node", "number", "path", "scheduled",
+        "sessions", "size", "sub_queue", "tally", "turns",
     )  # fmt: skip
 
     def __init__(
@@ -50,15 +49,11 @@ class Backlog:
         self.size = 0
         self.held: dict[uuid.UUID, Lock] = {}
         """Without sessions in order of their ends: all last equally long, and a renewed one goes to the end."""
-        self.waiting: deque[Link] = deque()
-        """Links with credit, where there are no sessions."""
         self.sessions = Sessions() if sessions else None
+        self.turns = Turns(self)
         self.due = math.inf
         self.tally = Tally()
-        self._ready = Ready()
-        self._woken: dict[Session, None] = {}
         self._deadlines: list[tuple[float, int]] = []
-        self._pumping = False
         self.closed = False
         """Its entity was deleted."""
         kernel.backlogs[number] = self
@@ -105,10 +100,7 @@ class Backlog:
 
     def offer(self, message: Message) -> None:
         """It may be delivered: at the end of the operation."""
-        if self.sessions is None:
-            self._ready.add(message)
-        else:
-            self._woken[self.sessions.add_ready(message)] = None
+        self.turns.offer(message)
         self.kernel.touched[self] = None
 
     def remove(self, message: Message) -> None:
@@ -131,101 +123,15 @@ class Backlog:
     def remove_ready(self, message: Message) -> None:
         """It is gone from here, and nobody took it."""
         self.remove(message)
-        ready = self._ready
-        if self.sessions is not None:
-            session = self.sessions.all.get(str(message.envelope.session_id))
-            if session is None:
-                return
-            ready = session.ready
-        ready.removed_one(lambda other: self.messages.get(other.sequence) is other)
+        self.turns.withdraw(message)
 
     # -- delivery
 
     def wait(self, link: Link) -> None:
         """The link has credit."""
-        if link.session is not None:
-            self._woken[link.session] = None
-        elif not link.waiting and link.left > 0:
-            link.waiting = True
-            self.waiting.append(link)
+        self.turns.wait(link)
         self.kernel.touched[self] = None
         self.kernel.finish()
-
-    def pump(self) -> None:
-        """Deliver while there are messages and credit; hand free sessions to those who wait for any."""
-        if self._pumping:
-            return
-        self._pumping = True
-        gone: list[tuple[Link, Message]] = []
-        try:
-            if self.sessions is None:
-                self._pump_links(gone)
-            else:
-                self._hand_over(self.sessions)
-                self._pump_sessions(gone)
-        finally:
-            self._pumping = False
-            self._hand_out(gone)
-
-    def _pump_links(self, gone: list[tuple[Link, Message]]) -> None:
-        now = self.kernel.clock()
-        waiting = self.waiting
-        while waiting:
-            link = waiting[0]
-            if link.left <= 0:
-                link.waiting = False
-                waiting.popleft()
-                continue
-            message = self._take(self._ready, now)
-            if message is None:
-                return
-            waiting.rotate(-1)
-            self._deliver(link, message, now, gone)
-
-    def _pump_sessions(self, gone: list[tuple[Link, Message]]) -> None:
-        now = self.kernel.clock()
-        while self._woken:
-            session, _ = self._woken.popitem()
-            while (link := session.link) is not None and link.left > 0:
-                message = self._take(session.ready, now)
-                if message is None:
-                    break
-                self._deliver(link, message, now, gone)
-
-    def _take(self, ready: Ready, now: float) -> Message | None:
-        if not self.node.may_receive:
-            return None
-        while (message := ready.pop()) is not None:
-            if self.messages.get(message.sequence) is not message:
-                continue  # removed elsewhere
-            if message.expires is None or message.expires > now or self.sub_queue:
-                return message
-            self.node.expire(self, message)
-        return None
-
-    def _deliver(self, link: Link, message: Message, now: float, gone: list[tuple[Link, Message]]) -> None:
-        link.left -= 1
-        self.node.used = now
-        self.tally.received += 1
-        if link.mode == "receive_and_delete":
-            self.remove(message)
-            gone.append((link, message))
-        else:
-            link.on_delivery(self.lock(message, link.session, now))
-
-    def _hand_out(self, gone: list[tuple[Link, Message]]) -> None:
-        """At most once: that they are gone is with the operating system before anybody gets them."""
-        if not gone:
-            return
-        try:
-            self.kernel.record.commit()
-            self.kernel.record.flush()
-        except OSError:
-            for _, message in gone:  # nobody got them
-                self.add(message)
-            raise
-        for link, message in gone:
-            link.on_delivery(Delivery(None, message, None))
 
     def lock(self, message: Message, session: Session | None, now: float) -> Delivery:
         """Nobody else gets it until then. A session's messages are locked with it."""
@@ -255,9 +161,7 @@ class Backlog:
         """
         link.open = False
         self.node.links.pop(link, None)
-        if link.waiting:
-            self.waiting.remove(link)
-            link.waiting = False
+        self.turns.leave(link)
         if link.session is not None and self.sessions is not None:
             settlement.release(self, link.session, delivered=False)
             self.sessions.unlock(link.session)
@@ -284,22 +188,12 @@ class Backlog:
         self.kernel.agenda.want(self, until)
         return until
 
-    def _hand_over(self, sessions: Sessions) -> None:
-        while (asked := sessions.first_waiter()) is not None:
-            session = sessions.take_offer()
-            if session is None:
-                return
-            waiter, link = asked
-            sessions.give_up(waiter)
-            self.accept(link, session)
-            waiter.set_result(None)
-
     def close(self, error: BrokerError) -> None:
         """The entity is deleted: nobody waits for a session any longer."""
         while self.sessions is not None and (asked := self.sessions.first_waiter()) is not None:
             self.sessions.give_up(asked[0])
             asked[0].set_exception(error)
-        self.waiting.clear()
+        self.turns.clear()
         self.kernel.live -= self.size + RECORD_BYTES * len(self.messages)
         self.messages.clear()
         self.held.clear()

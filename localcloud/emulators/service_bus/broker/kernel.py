@@ -85,7 +85,7 @@ class Kernel:
         """End of an operation: note it, then deliver what became available (which may note more)."""
         self.record.commit()
         touched = self.touched
-        while touched:
-            backlog, _ = touched.popitem()
-            backlog.pump()
-        self.record.commit()
+        if touched:
+            while touched:
+                touched.popitem()[0].turns.pump()
+            self.record.commit()

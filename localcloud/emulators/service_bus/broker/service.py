@@ -183,6 +183,8 @@ class Service(Entities):
 
     def _locked(self, token: UUID, path: Path | None) -> Backlog:
         backlog = self._kernel.backlog_of(token)
+        if backlog is not None and backlog is path and not backlog.closed:
+            return backlog  # the usual way, as there is nothing more frequent
         if backlog is None or (path is not None and self._place(path) is not backlog):
             raise BrokerError(Condition.LOCK_LOST, "The lock is over, or it belongs to another entity.")
         return backlog
