@@ -1,4 +1,4 @@
-"""Building an app's package, against the plain way: pip into a folder, the sources beside it, zip.
+"""Building a package, that of log_ingest's app, against the plain way: pip into a folder, the sources beside it, zip.
 
 Every way starts with warm download caches (pip's and uv's own); "all cold" is without this project's cache. The
 declaration is at hand: what a build within `up` costs, not the start of a program. Where the target is the Python at
@@ -24,6 +24,7 @@ from localcloud.offline.previewing import preview_stack
 
 PLAIN, UNCHANGED, COLD = "pip and zip", "nothing changed", "all cold"
 EDITED, EDITED_ELSEWHERE = "one handler edited, imports tried", "one handler edited, for another Python"
+APP = "log-ingest"
 _SOURCES = ("handlers", "core")
 
 
@@ -54,9 +55,9 @@ def run(root: Path, rounds: int) -> Bench:
 
 
 def declared(root: Path) -> tuple[App, Target]:
-    """The first app of the local stack, and the Python that its package is for."""
+    """The app of the local stack, and the Python that its package is for."""
     records = preview_stack(root, "local").result.records
-    inputs = next(record.inputs for record in records if record.type == PACKAGE_TYPE)
+    inputs = next(record.inputs for record in records if (record.type, record.name) == (PACKAGE_TYPE, APP))
     return load(inputs["declaration"]), Target(inputs["python"], inputs["platform"])
 
 

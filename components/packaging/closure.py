@@ -7,6 +7,7 @@ count; imports inside functions do. Parent packages' `__init__.py` come along, a
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -45,6 +46,10 @@ class ExternalImport:
     line: int
 
 
+Chains = dict[str, tuple[str, ...]]
+"""Modules, each with the import chain that asks for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Closure:
     """Everything of ours that a set of modules needs (sorted by path), and what it imports from outside."""
@@ -75,8 +80,11 @@ class SourceTree:
     def __init__(self, root: Path) -> None:
         """`root` is the folder that holds `handlers/` and, unless Millrace's own will do, `core/`."""
         self.root = root.resolve()
-        for package in PACKAGES:
-            if not (home_of(self.root, package) / package / "__init__.py").is_file():
+        self._homes = {package: home_of(self.root, package) for package in PACKAGES}
+        self._files_of: dict[str, Path | None] = {}
+        self._needs: dict[tuple[str, ...], tuple[Chains, tuple[ExternalImport, ...]]] = {}
+        for package, home in self._homes.items():
+            if not (home / package / "__init__.py").is_file():
                 raise PackageError(
                     who=f"project {self.root}",
                     must=f"the folder must hold the package {package}/",
@@ -101,15 +109,26 @@ class SourceTree:
 
     def file_of(self, module: str) -> Path | None:
         """The file of one of our modules, or None when there is none."""
-        base = home_of(self.root, module).joinpath(*module.split("."))
-        for candidate in (base / "__init__.py", base.with_name(base.name + ".py")):
-            if candidate.is_file():
-                return candidate
-        return None
+        if module not in self._files_of:
+            base = self._home_of(module).joinpath(*module.split("."))
+            candidates = (base / "__init__.py", base.with_name(base.name + ".py"))
+            self._files_of[module] = next((file for file in candidates if file.is_file()), None)
+        return self._files_of[module]
+
+    def _home_of(self, module: str) -> Path:
+        return self._homes.get(module.partition(".")[0], self.root)
 
     def closure(self, modules: Sequence[str]) -> Closure:
         """The closure of `modules` (dotted names). Raises PackageError for a module that does not exist."""
-        chains: dict[str, tuple[str, ...]] = {}
+        wanted = tuple(modules)
+        if wanted not in self._needs:  # Python files stay as they are for as long as this tree is used; data may not
+            self._needs[wanted] = self._needed(wanted)
+        chains, externals = self._needs[wanted]
+        files = {file.path: file for file in self._files(chains)}
+        return Closure(tuple(files[path] for path in sorted(files)), externals)
+
+    def _needed(self, modules: Sequence[str]) -> tuple[Chains, tuple[ExternalImport, ...]]:
+        chains: Chains = {}
         waiting: deque[tuple[str, tuple[str, ...]]] = deque((module, (module,)) for module in modules)
         externals: list[ExternalImport] = []
         while waiting:  # breadth first, so the first chain found is a shortest one
@@ -127,8 +146,7 @@ class SourceTree:
                     waiting.append((imported, (*chain, imported)))
                 elif imported not in sys.stdlib_module_names:
                     externals.extend(self._statements(module, imported))
-        files = {file.path: file for file in self._files(chains)}
-        return Closure(tuple(files[path] for path in sorted(files)), tuple(externals))
+        return chains, tuple(externals)
 
     def _missing(self, module: str, chain: tuple[str, ...]) -> PackageError:
         wanted = module.replace(".", "/") + ".py"
@@ -158,18 +176,20 @@ class SourceTree:
 
     def _relative(self, module: str) -> str:
         path = self.file_of(module)
-        return module if path is None else path.relative_to(home_of(self.root, module)).as_posix()
+        return module if path is None else path.relative_to(self._home_of(module)).as_posix()
 
     def _files(self, chains: dict[str, tuple[str, ...]]) -> Iterator[ClosureFile]:
         for module, chain in chains.items():
             path = self.file_of(module)
             if path is None:
                 continue
-            home = home_of(self.root, module)
-            yield ClosureFile(path.relative_to(home).as_posix(), path, chain)
-            if path.name == "__init__.py":
+            place = module.replace(".", "/")
+            if path.name != "__init__.py":
+                yield ClosureFile(f"{place}.py", path, chain)
+            else:
+                yield ClosureFile(f"{place}/__init__.py", path, chain)
                 for data in _data_files(path.parent):
-                    relative = data.relative_to(home).as_posix()
+                    relative = data.relative_to(self._home_of(module)).as_posix()
                     owner = relative.removesuffix(data.suffix).replace("/", ".")
                     if data.with_suffix(".py").is_file() and owner not in chains:
                         continue  # `jobs.sql` beside `jobs.py` is that module's, and goes where it goes
@@ -179,14 +199,17 @@ class SourceTree:
 
 def _data_files(folder: Path) -> Iterator[Path]:
     """Files that are not Python, in `folder` and in its subfolders without Python (others are packages)."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__pycache__" or path.name.endswith(("~", ".pyc", ".swp")):
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = entry.name
+        if name.startswith(".") or name == "__pycache__" or name.endswith(("~", ".py", ".pyi", ".pyc", ".swp")):
             continue
-        if path.is_dir():
-            if not any(path.glob("*.py")):
-                yield from _data_files(path)
-        elif path.suffix not in {".py", ".pyi"} and path.is_file():
-            yield path
+        if not entry.is_dir():
+            if entry.is_file():
+                yield folder / name
+        elif not any((folder / name).glob("*.py")):
+            yield from _data_files(folder / name)
 
 
 _FROM = re.compile(r"^\s*from\s+([\w.]+)\s+import\s+\(?(.*)$")
@@ -226,9 +249,17 @@ def _cached(root: Path, _fingerprint: int) -> SourceTree:
 
 def _fingerprint(root: Path) -> int:
     """Changes when a Python file below `root`'s two packages appears, goes or is written."""
-    seen = []
-    for package in PACKAGES:
-        for path in (home_of(root, package) / package).rglob("*.py"):
-            stat = path.stat()
-            seen.append((str(path), stat.st_mtime_ns, stat.st_size))
+    seen: list[tuple[str, int, int]] = []
+    waiting = [str(home_of(root, package) / package) for package in PACKAGES]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.name.endswith(".py"):
+                        stat = entry.stat()
+                        seen.append((entry.path, stat.st_mtime_ns, stat.st_size))
+                    elif entry.name != "__pycache__" and entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except FileNotFoundError:  # a package that is missing is told of by the tree
+            continue
     return hash(tuple(sorted(seen)))
