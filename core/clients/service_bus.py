@@ -25,6 +25,8 @@ from core.clients.managed_identity import ManagedIdentity
 from core.messages.envelope import BusMessage
 
 AUDIENCE = "https://servicebus.azure.net"
+_NO = {401, 403}
+"""What `$cbs` and `$management` answer whom they do not know, and who may not."""
 
 
 class Credential:
@@ -64,6 +66,9 @@ def fault(error: Exception, what: str) -> Fault:
     for cause in _causes(error):
         if isinstance(cause, Fault):  # our own, out of the credential
             return cause
+        if getattr(cause, "status_code", None) in _NO:
+            # A token refused at `$cbs`. At an address of one's own the SDK makes a connection that failed of it.
+            return Denied(f"{what}: {type(cause).__name__}: {_short(cause)}")
     text = f"{what}: {type(error).__name__}: {_short(error)}"
     if isinstance(error, ServiceBusAuthenticationError | ServiceBusAuthorizationError | ClientAuthenticationError):
         return Denied(text)

@@ -232,6 +232,21 @@ def test_a_token_of_another_audience_or_of_nobody_opens_nothing(buses: Buses) ->
         client.get_queue_receiver("guarded").receive_messages(1, max_wait_time=1)
 
 
+@pytest.mark.parametrize("audience", ["https://servicebus.azure.net", "https://servicebus.azure.net/"])
+def test_the_audience_may_end_with_a_slash(buses: Buses, audience: str) -> None:
+    """The SDK asks for `https://servicebus.azure.net//.default`, of which Entra makes the audience with the slash; whoever
+    asks a managed identity for `https://servicebus.azure.net` gets that.
+    """
+    buses.put("Queue", queueName="guarded")
+    credential = TokenOf(buses.local, buses.worker((OWNER, "")), audience)
+    more = {"custom_endpoint_address": f"sb://{buses.host}", "connection_verify": buses.local.ca}
+    with ServiceBusClient("localhost", credential, transport_type=TransportType.Amqp, **more) as client:
+        client.get_queue_sender("guarded").send_messages(ServiceBusMessage("x"))
+        assert client.get_queue_receiver("guarded").peek_messages()
+    with ServiceBusAdministrationClient(buses.host, credential, connection_verify=buses.local.ca) as administration:
+        assert administration.get_queue("guarded").name == "guarded"
+
+
 def test_a_forwarding_entity_needs_manage_on_both(buses: Buses) -> None:
     for name in ("mine", "theirs"):
         buses.put("Queue", queueName=name)

@@ -14,7 +14,7 @@ from core.clients.managed_identity import ManagedIdentity
 from core.messages.envelope import BusMessage
 from localcloud.emulators.service_bus.broker.options import TopicOptions
 from tests.integration.host.bus.test_both import job
-from tests.integration.host.bus.world import APP_ID, World
+from tests.integration.host.bus.world import APP_ID, STRANGER, World
 
 
 async def test_many_messages_go_in_as_few_transfers_as_their_size_allows(world: World) -> None:
@@ -56,7 +56,9 @@ async def test_each_refusal_is_of_its_kind(world: World) -> None:
             ManagedIdentity(Http(ca_file=None, connections=1), endpoint="", header="", client_id="x"),
         )
         nameless = BusSender(nobody, namespace=world.host, ca_file=str(world.ca), queue="jobs")
+        stranger = BusSender(world.identity(STRANGER), namespace=world.host, ca_file=str(world.ca), queue="jobs")
         for sender, kind, text in (
+            (stranger, Denied, "jobs: send: TokenAuthFailure: .*401.*InvalidIssuer"),
             (denied, Denied, "events: send: .*has no right send on events"),
             (gone, Gone, "nothing: send"),
             (nameless, Transient, "managed identity: IDENTITY_ENDPOINT is not set"),

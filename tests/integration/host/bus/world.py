@@ -34,7 +34,7 @@ from localcloud.host.bus_access import TokenBusAccess
 from localcloud.host.functions import FunctionsHost
 from localcloud.host.spec import AppSpec, LogLine
 
-APP_ID, TESTER = "client-of-the-app", "client-of-the-test"
+APP_ID, TESTER, STRANGER = "client-of-the-app", "client-of-the-test", "client-of-another-tenant"
 HEADER = "the-header"
 
 WORK = """
@@ -164,6 +164,8 @@ class World:
         )
 
     def _authorize(self, token: str, entity: str, verb: Verb | None) -> float:
+        if token == STRANGER:
+            raise Refused("InvalidIssuer: Token issuer is invalid.")
         mine = {right for place, right in self.rights.get(token, set()) if place == entity.lower()}
         if token != TESTER and verb is not None and verb not in mine:
             raise Refused(f"{token} has no right {verb} on {entity}")
