@@ -66,12 +66,10 @@ def fault(error: Exception, what: str) -> Fault:
     for cause in _causes(error):
         if isinstance(cause, Fault):  # our own, out of the credential
             return cause
-        if getattr(cause, "status_code", None) in _NO:
-            # A token refused at `$cbs`. At an address of one's own the SDK makes a connection that failed of it.
-            return Denied(f"{what}: {type(cause).__name__}: {_short(cause)}")
+    refusal = _refusal(error)
+    if refusal is not None:
+        return Denied(f"{what}: {type(refusal).__name__}: {_short(refusal)}")
     text = f"{what}: {type(error).__name__}: {_short(error)}"
-    if isinstance(error, ServiceBusAuthenticationError | ServiceBusAuthorizationError | ClientAuthenticationError):
-        return Denied(text)
     if isinstance(error, MessagingEntityNotFoundError):
         return Gone(text)
     if isinstance(error, MessageSizeExceededError):
@@ -79,6 +77,17 @@ def fault(error: Exception, what: str) -> Fault:
     if isinstance(error, ServiceBusError):
         return Transient(text)  # busy, full, disabled, cut off: none of them for good
     return Refused(text)  # ValueError, TypeError: the message cannot be said in AMQP
+
+
+def _refusal(error: Exception) -> BaseException | None:
+    """Who said no. Of a token refused at `$cbs` the SDK makes, at an address of one's own, a connection that
+    failed: the answer's status is inside.
+    """
+    kinds = ServiceBusAuthenticationError | ServiceBusAuthorizationError | ClientAuthenticationError
+    for cause in _causes(error):
+        if getattr(cause, "status_code", None) in _NO:
+            return cause
+    return error if isinstance(error, kinds) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -234,8 +234,8 @@ def test_a_token_of_another_audience_or_of_nobody_opens_nothing(buses: Buses) ->
 
 @pytest.mark.parametrize("audience", ["https://servicebus.azure.net", "https://servicebus.azure.net/"])
 def test_the_audience_may_end_with_a_slash(buses: Buses, audience: str) -> None:
-    """The SDK asks for `https://servicebus.azure.net//.default`, of which Entra makes the audience with the slash; whoever
-    asks a managed identity for `https://servicebus.azure.net` gets that.
+    """The SDK asks for `https://servicebus.azure.net//.default`, of which Entra makes the audience with the slash;
+    whoever asks a managed identity for `https://servicebus.azure.net` gets that.
     """
     buses.put("Queue", queueName="guarded")
     credential = TokenOf(buses.local, buses.worker((OWNER, "")), audience)
