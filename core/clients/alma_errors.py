@@ -69,32 +69,45 @@ def words_of(body: bytes) -> Words:
     stripped = body.lstrip()
     try:
         if stripped.startswith(b"{"):
-            errors = msgspec.json.decode(stripped, type=_Answer).error_list.error
-            if errors:
-                return Words(errors[0].code, errors[0].text, errors[0].tracking)
+            first = msgspec.json.decode(stripped, type=_Answer).first()
+            if first is not None:
+                return Words(str(first.code or ""), first.text or "", first.tracking or "")
         elif stripped.startswith(b"<"):
             found = _Errors()
             parse(body, found, max_bytes=_MAX_BYTES)
             if found.first.get("errorCode"):
-                first = found.first
-                return Words(first["errorCode"], first.get("errorMessage", ""), first.get("trackingId", ""))
+                told = found.first
+                return Words(told["errorCode"], told.get("errorMessage", ""), told.get("trackingId", ""))
     except (msgspec.MsgspecError, RecursionError, Fault):
         pass  # somebody else's error page
     return Words("", re.sub(r"<[^>]*>", " ", stripped[:2000].decode("utf-8", "replace")))
 
 
 class _Error(msgspec.Struct, rename={"code": "errorCode", "text": "errorMessage", "tracking": "trackingId"}):
-    code: str = ""
-    text: str = ""
-    tracking: str = ""
+    code: str | int | None = None
+    text: str | None = None
+    tracking: str | None = None
 
 
 class _List(msgspec.Struct):
-    error: list[_Error] = []
+    error: list[_Error] | _Error = []
+    """One that is alone may stand without its list, where XML was made JSON on the way."""
 
 
 class _Answer(msgspec.Struct, rename={"error_list": "errorList"}):
-    error_list: _List = msgspec.field(default_factory=_List)
+    """With or without the level that the XML has around it: both are seen."""
+
+    error_list: _List | None = None
+    web_service_result: _Answer | None = None
+
+    def first(self) -> _Error | None:
+        """The first error."""
+        errors = self.error_list.error if self.error_list else []
+        if isinstance(errors, _Error):
+            return errors
+        if errors:
+            return errors[0]
+        return self.web_service_result.first() if self.web_service_result else None
 
 
 class _Errors:

@@ -183,3 +183,43 @@ def test_the_clients_are_light() -> None:
     script = f"import sys, core.clients.alma, core.clients.mail; print({heavy!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        (
+            b'{"web_service_result":{"errorsExist":true,"errorList":{"error":{"errorCode":"DAILY_THRESHOLD",'
+            b'"errorMessage":"Daily API Request Threshold has been reached.","trackingId":"E01-1"}}}}'
+        ),
+        (
+            b'{"web_service_result":{"errorList":{"error":[{"errorCode":"DAILY_THRESHOLD","errorMessage":'
+            b'"Daily API Request Threshold has been reached.","trackingId":"E01-1"}]},"errorsExist":"true"}}'
+        ),
+        (
+            b'{"errorList":{"error":{"errorCode":"DAILY_THRESHOLD","errorMessage":"Daily API Request Threshold has been '
+            b'reached.","trackingId":"E01-1"}}}'
+        ),
+    ],
+)
+def test_json_errors_come_with_and_without_the_level_around_them(body: bytes) -> None:
+    assert words_of(body).shown("") == (
+        "DAILY_THRESHOLD Daily API Request Threshold has been reached. (tracking id E01-1)"
+    )
+
+
+def test_json_errors_may_hold_numbers_and_nulls() -> None:
+    body = b'{"errorsExist":true,"errorList":{"error":[{"errorCode":401861,"errorMessage":null}]},"result":null}'
+    assert words_of(body).code == "401861"
+    assert words_of(body).missing(in_words=False)
+
+
+def test_a_gateways_answer_that_is_no_xml_is_shown_as_it_is() -> None:
+    body = (
+        b"<web_service_result><errorsExist>true</errorsExist><errorList><error><errorCode>ROUTING_ERROR</errorCode>"
+        b"<errorMessage>no route to https://x/almaws/v1/bibs?view=full&expand=none</errorMessage></error></errorList>"
+        b"</web_service_result>"
+    )
+    words = words_of(body)
+    assert words.code == ""
+    assert "ROUTING_ERROR" in words.text
