@@ -164,7 +164,10 @@ class _Bench:
             },
             platform={"TZ": "UTC", "HOME": str(self._folder)},
         )  # fmt: skip
-        access = TokenQueueAccess(self._token, ca_file=self._cloud.endpoints["ca_file"], bell=self._cloud.storage.bell)
+        access = TokenQueueAccess(
+            self._token, ca_file=self._cloud.endpoints["ca_file"], bell=self._cloud.storage.bell,
+            servers=self._cloud.door.server_at,
+        )  # fmt: skip
         return FunctionsHost(spec, on_line=lambda _: None, queue_access=access)
 
     def _token(self, client_id: str | None, audience: str) -> str:

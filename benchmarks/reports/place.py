@@ -137,7 +137,9 @@ class Place:
                 "IDENTITY_ENDPOINT": self.cloud.endpoints["identity"], "IDENTITY_HEADER": HEADER,
             },
         )  # fmt: skip
-        access = TokenQueueAccess(self._token, ca_file=self.ca_file, bell=self.cloud.storage.bell)
+        access = TokenQueueAccess(
+            self._token, ca_file=self.ca_file, bell=self.cloud.storage.bell, servers=self.cloud.door.server_at
+        )
         host = FunctionsHost(spec, on_line=lambda _: None, queue_access=access)
         await host.start()
         await until(lambda: all(one.state == "ready" for one in host.status().instances), READY_S)

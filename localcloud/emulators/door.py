@@ -158,6 +158,13 @@ class Door:
         self._services[name] = name
         return await self._start(name, web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S), tls=tls)
 
+    def server_at(self, port: int) -> web.Server | None:
+        """Who answers at a port, for callers in this process (`inside.py`); None: nobody of ours."""
+        for runner in self._runners.values():
+            if any(address[1] == port for address in runner.addresses):
+                return runner.server
+        return None
+
     def services(self) -> set[str]:
         """What a fault can name: every service that has a site."""
         return set(self._services.values())

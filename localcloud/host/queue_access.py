@@ -14,6 +14,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.queue.aio import QueueClient as SdkQueueClient
 
 from localcloud.emulators.bell import Bell
+from localcloud.emulators.inside import Servers
 from localcloud.host.queue_client import QueueClient, QueueSession
 
 _AUDIENCE = "https://storage.azure.com"
@@ -64,14 +65,21 @@ class IssuedCredential(AsyncTokenCredential):
 class TokenQueueAccess:
     """The platform's way: tokens of the app's identity, so that a missing role is noticed."""
 
-    def __init__(self, issue: Issue, *, ca_file: str | None = None, bell: Bell | None = None) -> None:
+    def __init__(
+        self,
+        issue: Issue,
+        *,
+        ca_file: str | None = None,
+        bell: Bell | None = None,
+        servers: Servers = lambda _port: None,
+    ) -> None:
         """`ca_file` holds the roots that the queue service's certificate is checked with; `bell`: who tells of messages
-        before the next look.
+        before the next look; `servers`: those of this process, which are called without the network.
         """
         self._issue = issue
         self._ca_file = ca_file
         self._bell = bell or Bell()
-        self._session = QueueSession(ca_file)
+        self._session = QueueSession(ca_file, servers)
         self._tokens: dict[str | None, tuple[str, float]] = {}
 
     def queue(self, service_uri: str, queue: str, client_id: str | None) -> QueueClient:

@@ -18,6 +18,8 @@ from xml.sax.saxutils import escape
 import aiohttp
 from yarl import URL
 
+from localcloud.emulators.inside import Inside, Servers
+
 VERSION = "2021-12-02"
 _TRIES = 4
 _FIRST_WAIT_S = 0.1
@@ -51,16 +53,16 @@ class Taken:
 class QueueSession:
     """Connections to queue services, kept open; one for each host. Made on the first call, on the running loop."""
 
-    def __init__(self, ca_file: str | None = None) -> None:
-        """`ca_file`: the roots that the service's certificate is checked with."""
-        self._ca_file = ca_file
+    def __init__(self, ca_file: str | None = None, servers: Servers = lambda _port: None) -> None:
+        """`ca_file`: the roots that the service's certificate is checked with; `servers`: those of this process."""
+        self._ca_file, self._servers = ca_file, servers
         self._session: aiohttp.ClientSession | None = None
 
     def get(self) -> aiohttp.ClientSession:
         """The session."""
         if self._session is None:
             context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
-            connector = aiohttp.TCPConnector(limit=0, ssl=context or True, keepalive_timeout=60)
+            connector = Inside(self._servers, limit=0, ssl=context or True, keepalive_timeout=60)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=_LIMIT_S), auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

@@ -252,7 +252,8 @@ class Apps:
             return app_token(self._cloud, client_id or "", audience)
 
         ca_file = self._cloud.endpoints["ca_file"]
-        queues = TokenQueueAccess(issue, ca_file=ca_file, bell=self._cloud.storage.bell)
+        door, bell = self._cloud.door, self._cloud.storage.bell
+        queues = TokenQueueAccess(issue, ca_file=ca_file, bell=bell, servers=door.server_at)
         return queues, TokenBusAccess(issue, ca_file=ca_file)
 
 

@@ -37,7 +37,10 @@ def issue(cloud: LocalCloud, client_id: str | None, audience: str) -> str:
 
 
 async def run(cloud: LocalCloud, made: AppSpec, address: str) -> None:
-    access = TokenQueueAccess(lambda who, audience: issue(cloud, who, audience), ca_file=cloud.endpoints["ca_file"])
+    access = TokenQueueAccess(
+        lambda who, audience: issue(cloud, who, audience), ca_file=cloud.endpoints["ca_file"],
+        servers=cloud.door.server_at,
+    )  # fmt: skip
     lines: list[LogLine] = []
     host = FunctionsHost(made, on_line=lines.append, queue_access=access)
     await host.start()

@@ -197,8 +197,8 @@ def test_the_clients_are_light() -> None:
             b'"Daily API Request Threshold has been reached.","trackingId":"E01-1"}]},"errorsExist":"true"}}'
         ),
         (
-            b'{"errorList":{"error":{"errorCode":"DAILY_THRESHOLD","errorMessage":"Daily API Request Threshold has been '
-            b'reached.","trackingId":"E01-1"}}}'
+            b'{"errorList":{"error":{"errorCode":"DAILY_THRESHOLD","errorMessage":'
+            b'"Daily API Request Threshold has been reached.","trackingId":"E01-1"}}}'
         ),
     ],
 )
