@@ -114,12 +114,18 @@ def _members(piece: bytes, read: Callable[[int], bytes], library: Any = zlib) ->
 
 
 def _before_damage(inflate: Any, piece: bytes) -> Iterator[bytes]:
-    """What the bytes before the damaged one give, found byte by byte."""
-    try:
-        for at in range(len(piece)):
-            yield inflate.decompress(piece[at : at + 1])
-    except zlib.error:
-        return
+    """What the bytes before the damaged one give: the part that holds it is halved until it stands alone."""
+    while piece:
+        part, before = piece[: (len(piece) + 1) // 2], inflate.copy()
+        try:
+            out = inflate.decompress(part)
+        except zlib.error:
+            if len(part) == 1:
+                return
+            inflate, piece = before, part
+        else:
+            yield out
+            piece = piece[len(part) :]
 
 
 def utf8(pieces: Iterator[bytes]) -> Iterator[bytes]:
