@@ -118,14 +118,16 @@ def _before_damage(inflate: Any, piece: bytes) -> Iterator[bytes]:
     while piece:
         part, before = piece[: (len(piece) + 1) // 2], inflate.copy()
         try:
-            out = inflate.decompress(part)
+            out = inflate.decompress(part, _PIECE)
         except zlib.error:
             if len(part) == 1:
                 return
             inflate, piece = before, part
-        else:
-            yield out
-            piece = piece[len(part) :]
+            continue
+        yield out
+        piece = inflate.unconsumed_tail + piece[len(part) :]
+        if len(out) == _PIECE and not inflate.unconsumed_tail:
+            yield inflate.decompress(b"", _PIECE)  # what there was no room for
 
 
 def utf8(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -49,6 +49,19 @@ def test_damage(at: int, instead: bytes) -> None:
     assert _lines(_read(damaged)) == _lines(_carefully(damaged))
 
 
+def test_damage_within_what_unpacks_to_a_thousand_times_as_much() -> None:
+    body = bytes(20 * 1024 * 1024)
+    packed = gzip.compress(body)
+    damaged = packed[:-200] + b"\xff" * 100 + packed[-100:]
+    pieces: list[bytes] = []
+    with pytest.raises(Damaged, match="corrupt gz"):
+        pieces.extend(unpacked(io.BytesIO(damaged).read, 1 << 30))
+    assert max(map(len, pieces)) <= 1024 * 1024
+    got = b"".join(pieces)
+    assert len(body) // 2 < len(got) < len(body)
+    assert body.startswith(got)
+
+
 _AFTER = {
     "nothing": b"",
     "zeros": bytes(600),
