@@ -7,16 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from azure.core.credentials import AccessToken
-from azure.servicebus import ServiceBusClient, ServiceBusMessage, TransportType
+from azure.servicebus import ServiceBusMessage
 
+from tests.e2e.bus import client, row, send
 from tests.e2e.project import Project, descendants
 from tests.integration.host.waiting import until
 
@@ -43,16 +40,6 @@ from components.messaging.topic import Topic, TopicArgs
 LETTERS = 200
 
 
-class Operator:
-    """The credential of whoever looks after the place."""
-
-    def __init__(self, cloud: Project) -> None:
-        self._cloud = cloud
-
-    def get_token(self, *_: str, **__: Any) -> AccessToken:
-        return AccessToken(self._cloud.token("operator", "https://servicebus.azure.net"), int(time.time()) + 3600)
-
-
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     project = Project(tmp_path_factory.mktemp("bus") / "project")
@@ -66,32 +53,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield project
     finally:
         project.down()
-
-
-@contextmanager
-def client(cloud: Project) -> Iterator[ServiceBusClient]:
-    endpoints = cloud.json("status")["endpoints"]
-    with ServiceBusClient(
-        "localhost",
-        Operator(cloud),
-        custom_endpoint_address=f"sb://{endpoints['servicebus']}",
-        transport_type=TransportType.Amqp,
-        connection_verify=endpoints["ca_file"],
-        retry_total=0,
-    ) as found:
-        yield found
-
-
-def send(cloud: Project, entity: str, *bodies: str, topic: bool = False, **more: Any) -> None:
-    with client(cloud) as found:
-        make = found.get_topic_sender if topic else found.get_queue_sender
-        with make(entity) as sender:
-            sender.send_messages([ServiceBusMessage(body, content_type="text/plain", **more) for body in bodies])
-
-
-def row(cloud: Project, name: str) -> dict[str, Any]:
-    (found,) = [one for one in cloud.json("status")["queues"] if one["name"].endswith(f"/{name}")]
-    return dict(found)
 
 
 def bodies(cloud: Project, *arguments: str) -> list[str]:
@@ -118,7 +79,7 @@ def test_what_lies_there_is_counted_looked_at_and_emptied(cloud: Project) -> Non
     page = cloud.json("queue", "peek", "events/audit", "--limit", "2")
     assert [one["properties"] for one in page["messages"]] == [{"kind": "paid"}] * 2
     assert bodies(cloud, "events/audit", "--from", str(page["next"])) == ["3"]
-    assert row(cloud, "events/audit")["active"] == 3
+    assert row(cloud, "events/audit").active == 3
     asked = cloud.run("queue", "purge", "events/audit")
     assert (asked.returncode, "say --yes" in asked.stderr) == (2, True)
     assert cloud.json("queue", "purge", "events/audit", "--yes")["purged"] == 3
@@ -139,7 +100,7 @@ def test_what_is_due_later_is_listed_and_keeps_wait_waiting(cloud: Project) -> N
         (listed,) = cloud.json("queue", "schedule", "list", "jobs")["messages"]
         assert (listed["body"], listed["state"], listed["sequence_number"]) == ("later", "scheduled", number)
         assert abs(datetime.fromisoformat(listed["scheduled"]) - due) < timedelta(seconds=1)
-        assert row(cloud, "jobs")["scheduled"] == 1
+        assert row(cloud, "jobs").scheduled == 1
         waited = cloud.run("wait", "--timeout", "0.2")
         assert (waited.returncode, "jobs 1" in waited.stderr) == (1, True)
         sender.cancel_scheduled_messages(number)
@@ -151,15 +112,16 @@ def test_dead_letters_are_listed_and_sent_back(cloud: Project) -> None:
     with client(cloud) as found, found.get_queue_receiver("jobs") as receiver:
         for message in receiver.receive_messages(2, max_wait_time=10):
             receiver.dead_letter_message(message, reason="Broken", error_description="no total")
-    assert row(cloud, "jobs")["dead"] == 2
-    assert cloud.json("status")["dead_letters"] == 2
+    assert row(cloud, "jobs").dead == 2
+    status = cloud.json("status")
+    assert [one["dead"] for one in status["queues"] if one["name"].endswith("/jobs")] == [status["dead_letters"]] == [2]
     assert bodies(cloud, "jobs", "--dead") == ['{"n": 1}', '{"n": 2}']
     first, second = cloud.json("dlq", "list", "--kind", "bus")["entries"]
     assert (first["reason"], first["origin"], first["system"]) == ("Broken: no total", "jobs", "log_ingest")
     assert cloud.json("dlq", "show", second["id"])["details"]["body"] == '{"n": 2}'
     assert cloud.json("dlq", "redrive", first["id"], "--yes")["done"] == 1
     assert cloud.json("dlq", "drop", "--reason", "broken", "--yes")["done"] == 1
-    assert (row(cloud, "jobs")["active"], row(cloud, "jobs")["dead"]) == (1, 0)
+    assert (row(cloud, "jobs").active, row(cloud, "jobs").dead) == (1, 0)
     assert cloud.json("queue", "purge", "jobs", "--yes")["purged"] == 1
 
 
@@ -175,14 +137,14 @@ def test_a_redrive_that_is_killed_loses_and_doubles_nothing(cloud: Project) -> N
                 left -= 1
     command = [str(cloud.root / "millrace"), "dlq", "redrive", "--yes", "--rate", "50"]
     with subprocess.Popen(command, cwd=cloud.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        asyncio.run(until(lambda: row(cloud, "jobs")["active"] >= LETTERS // 4, limit_s=60))
+        asyncio.run(until(lambda: row(cloud, "jobs").active >= LETTERS // 4, limit_s=60))
         (python,) = [pid for pid in descendants(process.pid) if pid != process.pid] or [process.pid]
         os.kill(python, signal.SIGKILL)
-    assert 0 < row(cloud, "jobs")["dead"] < LETTERS
+    assert 0 < row(cloud, "jobs").dead < LETTERS
 
     def emptied() -> bool:
         cloud.json("dlq", "redrive", "--yes")
-        return int(row(cloud, "jobs")["dead"]) == 0
+        return int(row(cloud, "jobs").dead) == 0
 
     asyncio.run(until(emptied, limit_s=60))
     found_again = [int(body) for body in bodies(cloud, "jobs", "--limit", "10000")]

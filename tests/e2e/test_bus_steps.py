@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.bus import row, send
 from tests.e2e.project import Project
-from tests.e2e.test_bus import row, send
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the local cloud's end-to-end tests run on Linux"),
@@ -64,7 +64,7 @@ def reasons(cloud: Project) -> list[str]:
 def test_what_a_step_gives_up_lies_there_with_its_reason_until_it_is_sent_back(cloud: Project) -> None:
     send(cloud, "jobs", '{"n": 1}', '{"n": 100}', "rubbish")
     cloud.settle()
-    assert (row(cloud, "jobs")["active"], row(cloud, "jobs")["dead"]) == (0, 2)
+    assert (row(cloud, "jobs").active, row(cloud, "jobs").dead) == (0, 2)
     given_up = reasons(cloud)
     assert (len(given_up), "n is hopeless" in given_up) == (2, True)
     (app,) = [one for one in cloud.json("status")["apps"] if one["system"] == "log_ingest"]

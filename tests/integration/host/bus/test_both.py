@@ -156,7 +156,7 @@ async def test_what_is_in_hand_at_the_end_of_the_grace_is_given_back(world: Worl
         (left,) = await world.peek("jobs")
         assert (left.message_id, left.delivery_count) == ("long", 1)
         async with running(world, platform)(package(), grace_s=0):
-            await until(lambda: len(world.events("began")) == 3, limit_s=5)  # its lock is not waited for
+            await until(lambda: len(world.events("began")) == 3, limit_s=30)  # its lock, of a minute, is not waited for
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
