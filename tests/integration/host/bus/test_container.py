@@ -68,6 +68,23 @@ async def test_what_was_fetched_ahead_keeps_its_lock(world: World, package: Any)
     assert [(one["id"], one["attempt"]) for one in world.events("began")] == [("0", 1), ("1", 1), ("2", 1)]
 
 
+async def test_a_step_that_runs_for_too_long_ends_its_container(world: World, package: Any) -> None:
+    """What else is in hand has the grace time, and is done; the message of the step that is stuck is given back."""
+    async with world:
+        world.queue()
+        await send(world, job("slow", 60, id="stuck"), job("slow", 2, id="slow"))
+        image = world._image(package(max_concurrent_calls=2))
+        listed = json.loads((image / "manifest.json").read_bytes())
+        (image / "manifest.json").unlink()
+        (image / "manifest.json").write_text(json.dumps({**listed, "time_limit_s": 1}))
+        async with world.container(package(max_concurrent_calls=2), grace_s=3) as process:
+            assert await asyncio.wait_for(process.wait(), 30) == 1
+        assert world.active() == 1
+        (again,) = await world.peek("jobs")
+    assert (again.message_id, again.delivery_count) == ("stuck", 1)
+    assert world.said("a step must end within time_limit_s=1, this one still runs")
+
+
 async def test_a_container_says_what_it_cannot_run(world: World, package: Any) -> None:
     async with world:
         world.queue()
