@@ -14,7 +14,7 @@ from azure.servicebus.exceptions import (
     MessageSizeExceededError,
 )
 
-from tests.contract.service_bus.kit import Kit, both, first, text
+from tests.contract.service_bus.kit import Kit, both, first, since, text
 
 
 @both
@@ -204,6 +204,7 @@ async def test_prefetched_messages_are_handed_out_by_the_iterator(kit: Kit) -> N
     assert kit.bus.counts(queue).active == 0
 
 
+@since("7.15", "a receiver that closes gives back what it fetched ahead")
 @both
 async def test_what_was_prefetched_and_not_used_is_given_back_uncounted(kit: Kit) -> None:
     queue = kit.bus.queue()

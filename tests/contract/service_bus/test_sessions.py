@@ -12,7 +12,7 @@ from azure.servicebus.exceptions import (
     SessionLockLostError,
 )
 
-from tests.contract.service_bus.kit import Kit, both, first, text
+from tests.contract.service_bus.kit import AWAITED, Kit, both, first, since, text
 
 
 def of(session: str, *bodies: str) -> list[ServiceBusMessage]:
@@ -92,6 +92,7 @@ async def test_state_is_kept_with_the_session(kit: Kit) -> None:
     assert await receiver.session.get_state() is None
 
 
+@AWAITED
 @both
 async def test_a_session_lock_is_renewed_and_else_lost(kit: Kit) -> None:
     queue = kit.bus.queue(requires_session=True, lock_s=30)
@@ -133,6 +134,7 @@ async def test_a_queue_with_sessions_wants_them_on_both_sides(kit: Kit) -> None:
         assert "session" in str(error)
 
 
+@since("7.15", "sessions can be listed")
 @both
 async def test_sessions_are_listed(kit: Kit) -> None:
     queue = kit.bus.queue(requires_session=True)

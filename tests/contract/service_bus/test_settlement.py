@@ -12,7 +12,7 @@ from azure.servicebus.exceptions import (
     MessageNotFoundError,
 )
 
-from tests.contract.service_bus.kit import Kit, both, first, text
+from tests.contract.service_bus.kit import AWAITED, Kit, both, first, text
 
 
 @both
@@ -87,6 +87,7 @@ async def test_a_deferred_message_can_be_dead_lettered_and_abandoned(kit: Kit) -
     assert kit.bus.counts(queue).dead_letter == 1
 
 
+@AWAITED
 @both
 async def test_a_lock_that_ran_out_is_lost_and_the_message_comes_again(kit: Kit) -> None:
     sender, receiver = await kit.pair(kit.bus.queue(lock_s=30))
@@ -124,6 +125,7 @@ async def test_a_message_is_settled_once(kit: Kit) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK leaves broken sockets open
+@AWAITED
 @both
 async def test_a_lock_outlives_its_link(kit: Kit) -> None:
     queue = kit.bus.queue()

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from localcloud.emulators.service_bus.server import Server
 from tests.contract.service_bus.bus import Bus
-from tests.contract.service_bus.kit import FLAVOURS, Kit, Loop, first, text
+from tests.contract.service_bus.kit import Kit, Loop, first, since, text
 from tests.contract.service_bus.raw import Raw
 
 
@@ -40,7 +40,10 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return where, secret
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
+OLDER = "the aio face does not set a segment size that loopback has, over TLS, and Linux takes from nobody"
+
+
+@pytest.mark.parametrize("flavour", ["sync", pytest.param("aio", marks=since("7.15", OLDER))])
 def test_over_tls(buses: dict[str, Bus], clients: Loop, flavour: str, tmp_path: Path) -> None:
     bus = buses[flavour]
     trusted, secret = certificate(tmp_path)
