@@ -20,8 +20,8 @@ def installed(version: str) -> Path:
     wanted = "azure-servicebus" if version == "latest" else f"azure-servicebus=={version}"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "millrace" / "service-bus-sdk" / version
-    install = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--no-deps", "--upgrade"]
-    subprocess.run([*install, "--python", sys.executable, "--target", folder, wanted], check=True)
+    install = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps", "--upgrade"]
+    subprocess.run([*install, "--python", sys.executable, "--target", str(folder), wanted], check=True)
     return folder
 
 

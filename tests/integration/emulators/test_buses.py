@@ -239,7 +239,7 @@ def test_the_audience_may_end_with_a_slash(buses: Buses, audience: str) -> None:
     """
     buses.put("Queue", queueName="guarded")
     credential = TokenOf(buses.local, buses.worker((OWNER, "")), audience)
-    more = {"custom_endpoint_address": f"sb://{buses.host}", "connection_verify": buses.local.ca}
+    more: dict[str, Any] = {"custom_endpoint_address": f"sb://{buses.host}", "connection_verify": buses.local.ca}
     with ServiceBusClient("localhost", credential, transport_type=TransportType.Amqp, **more) as client:
         client.get_queue_sender("guarded").send_messages(ServiceBusMessage("x"))
         assert client.get_queue_receiver("guarded").peek_messages()

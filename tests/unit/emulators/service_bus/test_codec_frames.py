@@ -95,7 +95,7 @@ def test_the_quick_reading_of_a_transfer_is_the_general_one(
     assert got == deliveries._read_transfer(body)
 
 
-OUTCOMES = st.sampled_from([None, Accepted(), Released(), Modified(delivery_failed=True), Rejected(), Received(1, 2)])
+OUTCOMES = st.sampled_from([None, Accepted(), Released(), Modified(True, None, None), Rejected(None), Received(1, 2)])
 
 
 @settings(deadline=None)
