@@ -16,7 +16,7 @@ from components.packaging.errors import PackageError
 from components.packaging.manifest import App, Function, QueueTrigger
 from components.packaging.target import Target
 from tests.contract.packages.project import REPOSITORY
-from tests.integration.host.bus.world import HANDLERS, app
+from tests.integration.host.bus.demo import HANDLERS, app
 
 HEADERS = {"version": 1, "traceparent": f"00-{'3' * 32}-{'4' * 16}-01", "attempt": 2}
 

@@ -1,27 +1,14 @@
-"""One running local cloud per test module, and one namespace in it for those that want one."""
+"""One running local cloud per test module, one Service Bus namespace in it, and the operator's command on that."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.deadletters.bus_letters import Command
 from tests.integration.emulators.bus_clients import Buses
-from tests.integration.emulators.local import Local
+from tests.integration.emulators.conftest import buses, local
 
-
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    running = Local(tmp_path_factory.mktemp("cloud"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def buses(local: Local, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buses]:
-    made = Buses(local, tmp_path_factory.mktemp("record"))
-    yield made
-    made.close()
+__all__ = ["buses", "local"]
 
 
 @pytest.fixture

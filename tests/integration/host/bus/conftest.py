@@ -13,7 +13,8 @@ from components.packaging.builder import build, plan
 from components.packaging.target import Target
 from tests.contract.packages.project import REPOSITORY
 from tests.contract.service_bus.test_tls import certificate
-from tests.integration.host.bus.world import HANDLERS, World, app
+from tests.integration.host.bus.demo import HANDLERS, app
+from tests.integration.host.bus.world import World
 
 Package = Callable[..., Path]
 
