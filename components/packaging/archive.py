@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -95,8 +96,8 @@ def settle(draft: Path, folder: Path) -> None:
     """Give a finished folder its name; when somebody else was first, theirs (the same content) stays."""
     try:
         draft.rename(folder)
-    except OSError:
-        if not folder.is_dir():
+    except OSError as error:  # it was there, though whoever works with it may have taken it away by now
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST} and not folder.is_dir():
             raise
 
 
