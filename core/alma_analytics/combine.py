@@ -21,9 +21,9 @@ from core.runtime.outcome import Outcome
 
 GROUP_ROWS = 50_000
 """Rows of a Parquet row group: what is in memory while pages are combined."""
-AHEAD = 4
-"""Pages on their way from the store while another one is unpacked. Unpacking in threads as well costs more than it
-gains: they hand Python's lock to and fro.
+AHEAD, AT_ONCE = 2, 16
+"""While pages are unpacked, so many threads ask for the next ones, so many each. Not for one at a time, and not to
+unpack them: each hand-over costs more than it gains.
 """
 
 
@@ -113,17 +113,21 @@ def wanted_columns(job: ReportJob, side: str) -> list[str]:
 def _bodies(pages: Container, names: Sequence[str]) -> Iterator[bytes]:
     """The pages' blobs in their order, some of them asked for ahead."""
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="pages") as pool:
-        coming: deque[Future[bytes]] = deque()
+        coming: deque[Future[list[bytes]]] = deque()
         try:
-            for name in names:
-                coming.append(pool.submit(_body, pages, name))
+            for first in range(0, len(names), AT_ONCE):
+                coming.append(pool.submit(_some, pages, names[first : first + AT_ONCE]))
                 if len(coming) > AHEAD:
-                    yield coming.popleft().result()
+                    yield from coming.popleft().result()
             while coming:
-                yield coming.popleft().result()
+                yield from coming.popleft().result()
         finally:
-            for page in coming:
-                page.cancel()
+            for some in coming:
+                some.cancel()
+
+
+def _some(pages: Container, names: Sequence[str]) -> list[bytes]:
+    return [_body(pages, name) for name in names]
 
 
 def _body(pages: Container, name: str) -> bytes:
