@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -21,10 +19,6 @@ from core.runtime.outcome import Outcome
 
 GROUP_ROWS = 50_000
 """Rows of a Parquet row group: what is in memory while pages are combined."""
-AHEAD, AT_ONCE = 2, 16
-"""While pages are unpacked, so many threads ask for the next ones, so many each. Not for one at a time, and not to
-unpack them: each hand-over costs more than it gains.
-"""
 
 
 class Drift(Exception):  # noqa: N818 - said of the pages
@@ -53,8 +47,7 @@ def combine(work: Work, pages: Container, datasets: Container, message: Combine)
             work.give_up(tx, run_id, str(drift))
         return work.done(run_id, failed=str(drift))
     blob = f"{run_id}/{side}.parquet"
-    bodies = _bodies(pages, [row["blob"] for row in listed])
-    body = parquet(columns, (unpacked(one).values for one in bodies))
+    body = parquet(columns, (_page(pages, row["blob"]) for row in listed))
     datasets.put(blob, body, kind="application/vnd.apache.parquet")
     rows = sum(row["rows"] for row in listed)
     with work.database.transaction() as tx:
@@ -110,31 +103,11 @@ def wanted_columns(job: ReportJob, side: str) -> list[str]:
     return [*(job.columns or ()), *([job.report.key] if job.report.key else []), *own]
 
 
-def _bodies(pages: Container, names: Sequence[str]) -> Iterator[bytes]:
-    """The pages' blobs in their order, some of them asked for ahead."""
-    with ThreadPoolExecutor(AHEAD, thread_name_prefix="pages") as pool:
-        coming: deque[Future[list[bytes]]] = deque()
-        try:
-            for first in range(0, len(names), AT_ONCE):
-                coming.append(pool.submit(_some, pages, names[first : first + AT_ONCE]))
-                if len(coming) > AHEAD:
-                    yield from coming.popleft().result()
-            while coming:
-                yield from coming.popleft().result()
-        finally:
-            for some in coming:
-                some.cancel()
-
-
-def _some(pages: Container, names: Sequence[str]) -> list[bytes]:
-    return [_body(pages, name) for name in names]
-
-
-def _body(pages: Container, name: str) -> bytes:
+def _page(pages: Container, name: str) -> list[list[str | None]]:
     kept = pages.get(name)
     if kept is None:
         raise LookupError(f"page {name}: must be there until its run is over, it is gone; retry the run from its fetch")
-    return kept.body
+    return unpacked(kept.body).values
 
 
 def parquet(columns: Sequence[str], pages: Iterable[list[list[str | None]]]) -> bytes:
