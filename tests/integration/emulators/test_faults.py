@@ -19,6 +19,7 @@ from core.clients.http import Http
 from localcloud.faults.fault import Fault, Schedule
 from localcloud.faults.injector import Injector
 from tests.integration.emulators.local import BLOB_CONTRIBUTOR, GROUP, QUEUE_CONTRIBUTOR, Local, TokenOf
+from tests.integration.host.waiting import until
 
 BODY = bytes(range(256)) * 1000
 
@@ -44,10 +45,8 @@ class Faulty:
 
     def waits(self, injector: Injector) -> list[str]:
         """What fired, once something did."""
-        deadline = time.monotonic() + 10
-        while not (fired := self.fired(injector)) and time.monotonic() < deadline:
-            time.sleep(0.005)
-        return fired
+        self._local.run(until(lambda: bool(injector.report().fired)))
+        return self.fired(injector)
 
     def off(self) -> None:
         self._local.cloud.door.fault = None
