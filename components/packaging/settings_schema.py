@@ -6,6 +6,7 @@ Nothing is imported or run: a preview must work without the handlers' dependenci
 from __future__ import annotations
 
 import ast
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -98,10 +99,17 @@ def module_file(root: Path, module: str) -> Path | None:
     return None
 
 
+_PARSING = threading.Lock()
+"""Pulumi builds packages in threads. Python 3.11 counts the depth of a tree that it makes once for all of them: when
+its garbage collector lets another one in, both end in `SystemError: AST constructor recursion depth mismatch`.
+"""
+
+
 @lru_cache(maxsize=256)
 def _parse(path: Path, _mtime_ns: int, who: str) -> ast.Module:
     try:
-        return ast.parse(path.read_bytes(), filename=str(path))
+        with _PARSING:
+            return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         raise PackageError(
             who=who,

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from localcloud.session.pulumi_record import mend
+
 ROOT = Path(__file__).resolve().parents[3]
 COPIED = ("cli", "components", "core", "handlers", "stacks", "localcloud")
 FILES = ("__main__.py", "Pulumi.yaml", "Pulumi.local.yaml", "Pulumi.prod.yaml", "requirements.txt")
@@ -119,6 +121,11 @@ class Tiny:
     def run(self, *args: str, fails: bool = False) -> str:
         """Run Pulumi on this stack."""
         return self.checkout.pulumi(*args, "--stack", self.stack, folder=self.folder, fails=fails)
+
+    def mend(self) -> None:
+        """As `./millrace pulumi` does: Pulumi writes its record in place, and a kill leaves half of it and a backup."""
+        for record in self.checkout.root.glob(f".millrace/*/pulumi/backend/.pulumi/stacks/*/{self.stack}.json"):
+            mend(record)
 
     def up(self, *more: str, fails: bool = False) -> str:
         """Apply without asking."""

@@ -77,6 +77,7 @@ def test_killed_anywhere_it_converges(checkout: Checkout) -> None:
                 if made == last:
                     process.kill()
                     break
+        tiny.mend()
         tiny.run("cancel", "--yes")
         tiny.up()
         assert tiny.steps() == {}
