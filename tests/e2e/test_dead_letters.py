@@ -220,7 +220,7 @@ def test_a_hopeless_message_is_poison_at_once_and_goes_back_as_it_was(cloud: Pro
     (other,) = listed(cloud, "--kind", "storage", "--reason", "got a Other of version 1")
     assert other["details"]["trace"] == "0af7651916cd43dd8448eb211c80319c"
     bodies = [entry["details"]["body"] for entry in (*found, other)]
-    assert bodies == [hopeless(number) for number in range(HOPELESS)]
+    assert sorted(bodies) == sorted(hopeless(number) for number in range(HOPELESS))  # two of them at once
     assert sorted(n for n in handled(cloud) if n >= 100) == [100, 101], "one try each; the third could not be decoded"
     app = found[0]["app"]
     assert app.startswith("log-ingest-local-"), app
